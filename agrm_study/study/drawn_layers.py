@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from itertools import islice
 from typing import Any, Final
 
@@ -52,7 +52,7 @@ def try_layers(
         at: Path of the space in the study file.
         prefix: Prefix of the field in messages.
     """
-    points = list(islice(_points(names, space, {}), MOST_COMBINATIONS + 1))
+    points = list(islice(_points(names, space, set(names), {}), MOST_COMBINATIONS + 1))
     if loading.layers is None or len(points) > MOST_COMBINATIONS:
         return
     possible: list[Point] = []
@@ -87,19 +87,26 @@ def try_layers(
         )
 
 
-def _points(names: Sequence[str], space: Mapping[str, Dimension], point: Point) -> Iterator[Point]:
-    """All combinations of values; conditions on other dimensions are assumed both to hold and not to hold."""
+def _points(names: Sequence[str], space: Mapping[str, Dimension], together: Set[str], point: Point) -> Iterator[Point]:
+    """All combinations of values; conditions on other dimensions are assumed both to hold and not to hold.
+
+    Args:
+        names: Dimensions that the point lacks.
+        space: All dimensions.
+        together: Result of `layer_dimensions`.
+        point: Values of the other ones of these dimensions.
+    """
     if not names:
         yield point
         return
     first, *rest = names
     required = space[first].when.required
-    inside = {name: values for name, values in required.items() if name in layer_dimensions(list(space))}
+    inside = {name: values for name, values in required.items() if name in together}
     if len(inside) < len(required) or any(point.get(name) not in values for name, values in inside.items()):
-        yield from _points(rest, space, point)
+        yield from _points(rest, space, together, point)
     if all(point.get(name) in values for name, values in inside.items()):
         for value in _values(space[first]):
-            yield from _points(rest, space, {**point, first: value})
+            yield from _points(rest, space, together, {**point, first: value})
 
 
 def _values(dimension: Dimension) -> tuple[Any, ...]:
