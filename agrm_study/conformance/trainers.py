@@ -93,6 +93,13 @@ def results_of(trainer: Trainer, trial: Trial, first: int, last: int) -> list[tu
 
 
 @cache
+def _first_epoch(name: str) -> tuple[Trainer, Any]:
+    """A trainer after one epoch, and what `run_epoch` returned; checks must not change it."""
+    trainer = begun(name, {}, trial_of(name))
+    return trainer, trainer.run_epoch(1)
+
+
+@cache
 def _straight(name: str) -> NDArray[np.floating[Any]]:
     return trained(name)
 
@@ -126,10 +133,8 @@ def predictions_are_probabilities(name: str) -> None:
 
 def samples_are_judged_one_by_one(name: str) -> None:
     """The prediction of a sample does not depend on the others."""
-    trial = trial_of(name)
-    trainer = begun(name, {}, trial)
-    trainer.run_epoch(1)
-    ids = trial.val[:5]
+    trainer, _ = _first_epoch(name)
+    ids = trial_of(name).val[:5]
     together = np.asarray(trainer.predict(ids))
     alone = np.concatenate([np.asarray(trainer.predict((sample,))) for sample in ids])
     must(np.allclose(together, alone, atol=1e-5), "it differs between a batch and a single sample")
@@ -172,15 +177,12 @@ def declared_epochs_are_shared(name: str) -> None:
 
 def losses_are_numbers(name: str) -> None:
     """`run_epoch` returns the training loss as `loss`, or nothing."""
-    training_loss(begun(name, {}, trial_of(name)).run_epoch(1), short_name(name))
+    training_loss(_first_epoch(name)[1], short_name(name))
 
 
 def weights_can_be_kept(name: str) -> None:
     """`weights` returns NumPy arrays by name, or nothing."""
-    trial = trial_of(name)
-    trainer = begun(name, {}, trial)
-    trainer.run_epoch(1)
-    weights_file(trainer.weights(), short_name(name))
+    weights_file(_first_epoch(name)[0].weights(), short_name(name))
 
 
 CHECKS = (
