@@ -9,22 +9,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from manifest_clips import clip
 from pydantic import ValidationError
 from sklearn.model_selection import StratifiedGroupKFold
 
 from agrm_study.study.data_settings import Data, SplitFractions
 from agrm_study.study.errors import InputError
-from agrm_study.training.data.manifest import ClipRecord, Manifest
+from agrm_study.training.data.manifest import Manifest
 from agrm_study.training.data.site_folds import deal_sites
 from agrm_study.training.data.splits import make_split
-
-
-def clip(subject: str, clip_id: str, **fields: object) -> ClipRecord:
-    values = {
-        "subject_id": subject, "clip_id": clip_id, "path": Path("/x"), "frames": 9, "fps": 25.0, "width": 9,
-        "height": 9, "checksum": clip_id, "source": "test",
-    }  # fmt: skip
-    return ClipRecord(**(values | fields))
 
 
 def drawn(seed: int, most: int = 15) -> tuple[dict[str, str], dict[str, str], int]:

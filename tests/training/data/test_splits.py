@@ -7,22 +7,15 @@ import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from manifest_clips import clip
 from pydantic import ValidationError
 
 from agrm_study.study.data_settings import Data, SplitFractions
 from agrm_study.study.errors import InputError
 from agrm_study.study.labels import LABELS
-from agrm_study.training.data.manifest import ClipRecord, Manifest
+from agrm_study.training.data.manifest import Manifest
 from agrm_study.training.data.splits import SIDE, Split, check_leakage, make_split, write_split_file
 from agrm_study.training.data.strata import largest_remainder, stratified_counts
-
-
-def clip(subject: str, clip_id: str, **fields: object) -> ClipRecord:
-    values = {
-        "subject_id": subject, "clip_id": clip_id, "path": Path("/x"), "frames": 9, "fps": 25.0, "width": 9,
-        "height": 9, "checksum": clip_id, "source": "test",
-    }  # fmt: skip
-    return ClipRecord(**(values | fields))
 
 
 def hybrid(sizes: tuple[int, ...] = (87, 87, 87), adults: int = 124, sequences: int = 10) -> Manifest:
