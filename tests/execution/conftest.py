@@ -115,16 +115,16 @@ def tuned_of(tmp_path: Path) -> Callable[..., Study]:
 @pytest.fixture
 def results(tmp_path: Path) -> Path:
     """An empty results folder with an empty script."""
-    folder = tmp_path / "results"
-    folder.mkdir()
-    (folder / "script.json").write_text("{}")
-    return folder
+    return _with_script(tmp_path / "results")
 
 
 @pytest.fixture
 def whole(tmp_path: Path) -> Path:
     """A second one, for a run without interruption."""
-    folder = tmp_path / "whole"
+    return _with_script(tmp_path / "whole")
+
+
+def _with_script(folder: Path) -> Path:
     folder.mkdir()
     (folder / "script.json").write_text("{}")
     return folder

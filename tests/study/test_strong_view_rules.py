@@ -2,26 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
 from agrm_study.study.errors import InputError
-from agrm_study.study.load import load_study
-
-HEAD = """\
-name: trial
-tasks: [three_class]
-seeds: [0]
-data: {synthetic: {subjects: 12, unlabelled: 12}}
-arms: [{name: A}]
-"""
-
-
-def load(tmp_path: Path, settings: str) -> None:
-    file = tmp_path / "study.yaml"
-    file.write_text(f"{HEAD}set: {{{settings}}}\n", encoding="utf-8")
-    load_study(file)
 
 
 @pytest.mark.parametrize(
@@ -36,9 +21,11 @@ def load(tmp_path: Path, settings: str) -> None:
         ("augment.strong.reverse: -0.1", "reverse", "at least 0"),
     ],
 )
-def test_a_view_that_cannot_be_drawn_is_refused(tmp_path: Path, settings: str, field: str, words: str) -> None:
+def test_a_view_that_cannot_be_drawn_is_refused(
+    load_settings: Callable[[str], None], settings: str, field: str, words: str
+) -> None:
     with pytest.raises(InputError, match=words) as caught:
-        load(tmp_path, settings)
+        load_settings(settings)
     assert (caught.value.field, caught.value.line) == (f"augment.strong.{field}", 6)
 
 
@@ -46,5 +33,5 @@ def test_a_view_that_cannot_be_drawn_is_refused(tmp_path: Path, settings: str, f
     "settings",
     ["augment.strong: {tubes: 0.9, warp: 0.5, reverse: 0.5}", "augment.strong.tube_grid: 20, clip.size: 16"],
 )
-def test_a_view_that_can_be_drawn_is_not_refused(tmp_path: Path, settings: str) -> None:
-    load(tmp_path, settings)
+def test_a_view_that_can_be_drawn_is_not_refused(load_settings: Callable[[str], None], settings: str) -> None:
+    load_settings(settings)

@@ -2,26 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
 from agrm_study.study.errors import InputError
-from agrm_study.study.load import load_study
-
-HEAD = """\
-name: trial
-tasks: [three_class]
-seeds: [0]
-data: {synthetic: {subjects: 12, unlabelled: 12}}
-arms: [{name: A}]
-"""
-
-
-def load(tmp_path: Path, settings: str) -> None:
-    file = tmp_path / "study.yaml"
-    file.write_text(f"{HEAD}set: {{{settings}}}\n", encoding="utf-8")
-    load_study(file)
 
 
 @pytest.mark.parametrize(
@@ -39,9 +24,11 @@ def load(tmp_path: Path, settings: str) -> None:
         ("ssl.pseudo.uncertainty: dropout", "ssl.pseudo.uncertainty", "model.dropout above 0"),
     ],
 )
-def test_what_cannot_go_together_is_refused(tmp_path: Path, settings: str, field: str, words: str) -> None:
+def test_what_cannot_go_together_is_refused(
+    load_settings: Callable[[str], None], settings: str, field: str, words: str
+) -> None:
     with pytest.raises(InputError, match=words) as caught:
-        load(tmp_path, settings)
+        load_settings(settings)
     assert (caught.value.field, caught.value.line) == (field, 6)
 
 
@@ -54,5 +41,5 @@ def test_what_cannot_go_together_is_refused(tmp_path: Path, settings: str, field
         "ssl.batch_norm: per_domain, ssl.ema.buffers: own, ssl.method: fixmatch",
     ],
 )
-def test_what_cannot_act_is_not_refused(tmp_path: Path, settings: str) -> None:
-    load(tmp_path, settings)
+def test_what_cannot_act_is_not_refused(load_settings: Callable[[str], None], settings: str) -> None:
+    load_settings(settings)
