@@ -63,3 +63,12 @@ def write_study(folder: Path, *, arms=None, parts: str = PARTS, entry: str = "my
     (folder / "my_parts.py").write_text(parts, encoding="utf-8")
     (folder / "widths.py").write_text("SCALE = 1\n", encoding="utf-8")
     return folder / "s.yaml"
+
+
+def write_trainer_study(folder: Path, code: str, study: dict) -> Path:
+    """A study file and the module ``means.py`` of its trainer."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "means.py").write_text(code)
+    file = folder / "study.yaml"
+    file.write_text(yaml.safe_dump(study, sort_keys=False))
+    return file

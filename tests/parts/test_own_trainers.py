@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import yaml
 from click.testing import CliRunner
+from own_files import write_trainer_study
 from sklearn.datasets import load_breast_cancer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -93,11 +94,7 @@ STUDY = {
 
 
 def write(folder: Path, code: str = TRAINER, **changes: object) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "means.py").write_text(code)
-    file = folder / "study.yaml"
-    file.write_text(yaml.safe_dump(STUDY | changes, sort_keys=False))
-    return file
+    return write_trainer_study(folder, code, STUDY | changes)
 
 
 def ids(study: ags.Study) -> dict[str, str]:

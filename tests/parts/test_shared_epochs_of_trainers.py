@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-import yaml
 from click.testing import CliRunner
+from own_files import write_trainer_study
 from safetensors.numpy import load_file
 
 import agrm_study as ags
@@ -101,11 +101,8 @@ STUDY = {
 
 
 def write(folder: Path, code: str = CODE, **changes: object) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "means.py").write_text(code)
-    file = folder / "study.yaml"
-    file.write_text(yaml.safe_dump({k: v for k, v in (STUDY | changes).items() if v is not None}, sort_keys=False))
-    return file
+    study = {name: value for name, value in (STUDY | changes).items() if value is not None}
+    return write_trainer_study(folder, code, study)
 
 
 def run(file: Path, results: Path) -> list[int]:
