@@ -99,7 +99,7 @@ def test_predictions_lost_from_compacted_records_are_made_again(make_study: Make
         ("weights not kept", "their weights were not kept"),
         ("other code", "another version of the code trained them"),
         ("epochs", "their epochs records are missing or damaged"),
-        ("other predictions", "trained again: the predictions of its saved weights differ from those recorded"),
+        ("other predictions", "trained again: the predictions of its saved weights differ from the recorded"),
     ],
 )
 def test_what_cannot_be_predicted_exactly_is_trained_again_and_one_line_says_why(

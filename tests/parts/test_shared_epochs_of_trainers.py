@@ -244,7 +244,7 @@ def test_a_state_of_another_stage_is_refused(tmp_path: Path) -> None:
         ("return options.warm,", "return options.warm + 1,", "epoch 4 differs if they had another value of `late`"),
         ("1.0 / epoch}", "1.0 / (self.trial.epochs - epoch + 1)}", "another value of `epochs`"),
         ("json.dumps(self.means)", "json.dumps([m * self.options.late for m in self.means])", "epoch 4 differs"),
-        ('{"means": np.array(self.means)}', "self.means", "`weights` must return arrays of numbers by name"),
+        ('{"means": np.array(self.means)}', "self.means", "must return a mapping from names to arrays of numbers"),
         ('{"means": np', '{"__metadata__": np', "other than __metadata__, which safetensors reserves"),
         ('{"means": np', '{"\\udcff": np', "must name arrays by valid Unicode text"),
         ("np.array(self.means)}", "np.ma.masked_less(self.means, 1e9)}", "Replace masked values"),

@@ -1,1 +1,1 @@
-"""Progress of a study: the read model of its results folder, the time left, and the views."""
+"""Progress of a study: its state as read from the results folder, the time left, and the views."""

@@ -1,4 +1,4 @@
-"""View of a run as plain lines: one line per completed trial, and one line per minute."""
+"""Plain-text view of a run: one line per completed trial and one line per minute."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ STAGE_EVERY_S: Final = 15.0
 
 
 class LinesView(View):
-    """Plain lines with the time of day."""
+    """Plain-text lines with timestamps."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream

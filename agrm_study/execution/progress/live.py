@@ -31,14 +31,14 @@ MOST_SEEDS: Final = 10
 """Maximum number of replicates shown individually; with more, or on a narrow terminal, an arm is shown as a bar."""
 MOST_RUNNING: Final = 8
 NARROW: Final = 110
-"""A terminal below this width shows running trials without the bar and the metric's name."""
+"""Terminals narrower than this show running trials without the progress bar and the metric name."""
 MOST_MESSAGES: Final = 4
 
 DIM, DONE, RUN, BAD = "bright_black", "default", "cyan", "red"
 
 
 class LiveView(View):
-    """A live view on standard error that redraws in place."""
+    """A live view, redrawn in place on standard error."""
 
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or Console(stderr=True, highlight=False)
@@ -92,7 +92,7 @@ class LiveView(View):
             self._messages.append(text)
 
     def _drawn(self) -> RenderableType:
-        """The current picture, or the previous picture if drawing is slow."""
+        """The current frame, or the previous frame if rendering is slow."""
         with self._lock:
             began = time.monotonic()
             if self._frame is None or self._ended or began >= self._next_frame:
@@ -102,7 +102,7 @@ class LiveView(View):
             return self._frame
 
     def picture(self) -> RenderableType:
-        """The current picture."""
+        """The current frame."""
         with self._lock:
             parts: list[RenderableType] = []
             progress = self._progress
@@ -120,7 +120,7 @@ class LiveView(View):
             return Padding(Group(*parts), (0, 1))
 
     def _step_lines(self) -> Iterable[RenderableType]:
-        """One line per step of the preparation; the last step is in progress."""
+        """One line per preparation step; the last step is in progress."""
         width = 10 if self._console.width < NARROW else 30
         for title, (step, began, updated) in self._steps.items():
             ended = 0 < step.total <= step.done or title != next(reversed(self._steps))
@@ -153,7 +153,7 @@ class LiveView(View):
                 yield self._grid(progress, task, arms)
 
     def _grid(self, progress: StudyProgress, task: str, arms: list[str]) -> RenderableType:
-        """One row per arm: a cell per seed, the mean, and a bar of the completed epochs."""
+        """One row per arm: one cell per seed, the mean, and a progress bar of the completed epochs."""
         width = self._console.width
         longest = min(40, max(cell_len(arm) for arm in arms))
         one_by_one = len(progress.seeds) <= MOST_SEEDS and longest + 7 * len(progress.seeds) + 24 < width
@@ -184,7 +184,7 @@ class LiveView(View):
         return [progress.trials[trial_id] for trial_id in ids if trial_id is not None]
 
     def _fitting(self, progress: StudyProgress, task: str, arms: list[str]) -> tuple[list[str], list[str]]:
-        """The arms that fit on the terminal, arms in progress first, in the order of the study."""
+        """The arms shown and the arms hidden if not all fit on the terminal; arms in progress have priority."""
         others = 12 + min(MOST_RUNNING, len(progress.running())) + len(self._messages[-MOST_MESSAGES:])
         room = max(3, (self._console.height - others) // max(1, len(progress.tasks)) - 3)
         if len(arms) <= room or self._ended:
@@ -252,7 +252,7 @@ class LiveView(View):
         line.add_column()
         line.add_row(bar, Group(*_filled(words, self._console.width - 34)))
         what = "cells" if progress.to_draw is None else "best so far"
-        note = Text(f"{what}: {progress.metric} on validation, at the best epoch", style=DIM)
+        note = Text(f"{what}: {progress.metric} on validation data, at the best epoch", style=DIM)
         return Group(line, note)
 
     def _message_lines(self) -> Iterable[RenderableType]:
@@ -282,7 +282,7 @@ def _cell(progress: StudyProgress, task: str, arm: str, seed: int) -> Text:
 
 
 def _summary(trials: list[TrialProgress]) -> list[RenderableType]:
-    """Mean, bar and count of an arm."""
+    """Mean metric, progress bar and trial count of an arm."""
     metrics = [t.metric for t in trials if t.state == "finished" and t.metric is not None]
     done = sum(t.state == "finished" for t in trials)
     epochs = sum(t.epochs if t.state == "finished" else t.epoch if t.state == "running" else 0 for t in trials)
@@ -295,13 +295,13 @@ def _summary(trials: list[TrialProgress]) -> list[RenderableType]:
 
 
 def _shortened(name: str, arm: int, width: int) -> str:
-    """The name of a trial, with its arm (up to a given position) shortened so that task and seed fit a width."""
+    """The name of a trial, with the arm (the first `arm` characters) shortened so that the name fits a width."""
     kept = width - (len(name) - arm) - 1
     return name if len(name) <= width or kept < 4 else f"{name[:kept]}…{name[arm:]}"
 
 
 def _filled(parts: Iterable[rich.text.Text], width: int) -> list[rich.text.Text]:
-    """Lines of parts that fit a width; no part is split."""
+    """Joins parts into lines that fit a width; no part is split."""
     lines: list[rich.text.Text] = []
     for part in parts:
         if lines and lines[-1].cell_len + 3 + part.cell_len <= width:

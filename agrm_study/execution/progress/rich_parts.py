@@ -1,4 +1,4 @@
-"""Text for the terminal with control characters made visible, and the table of the best points of a search."""
+"""Terminal text with escaped control characters, and the table of the best points of a search."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ DIM: Final = "bright_black"
 
 
 def search_table(progress: StudyProgress, width: int) -> RenderableType:
-    """The best finished trials, and the number of trials ended early."""
+    """The best finished trials, and the number of pruned trials."""
     table = Table.grid(padding=(0, 2))
     table.add_column(no_wrap=True, overflow="ellipsis", max_width=max(20, width - 30))
     table.add_column(justify="right", no_wrap=True)

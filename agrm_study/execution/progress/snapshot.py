@@ -33,12 +33,12 @@ class Snapshot:
     """State of a study at one point in time.
 
     Attributes:
-        owner: The run that holds the study (study, host, pid, since); ``None`` if there is none.
-        final: Progress of the trials that are reported; ``None`` while a first run still prepares its data.
+        owner: The active run (study, host, pid, since); ``None`` if there is none.
+        final: Progress of the trials that are reported; ``None`` while the first run is preparing its data.
         cells: Cells of the reported trials, except cells that a race no longer requires.
         search_logs: The points of each search: one log per search, or one per tuned arm and task.
         nothing_promoted: Whether a search has ended without a point to promote.
-        unfinished: Trials that were started and have no record: they are running, or the next run resumes them.
+        unfinished: Started trials without a record: they are running, or the next run will resume them.
     """
 
     results: str
@@ -105,7 +105,7 @@ class Snapshot:
 
     @property
     def time_left_s(self) -> float | None:
-        """Seconds until the last trial ends; ``None`` if no run is active or nothing was measured."""
+        """Seconds until the last trial ends; ``None`` if no run is active or no trial has been measured yet."""
         if self.owner is None:
             return None
         slots = max(1, len(self.unfinished))
@@ -270,7 +270,7 @@ def search_cells(log: SearchLog) -> tuple[Cell, ...]:
 
 
 def _to_draw(log: SearchLog, study: Study, known: Collection[str]) -> int:
-    """Maximum number of remaining trials of a search; the skipped seeds of hopeless points still count."""
+    """Maximum number of remaining trials of a search; skipped seeds of points that were dropped early still count."""
     if log.has_ended(1 if study.search is None else study.search.promote):
         return 0
     started = {trial_id for point in log.proposals for trial_id in point.trial_ids if trial_id in known}
@@ -278,7 +278,7 @@ def _to_draw(log: SearchLog, study: Study, known: Collection[str]) -> int:
 
 
 def _promotes_nothing(log: SearchLog, study: Study) -> bool:
-    """Whether a search has ended without adding a choice to its study."""
+    """Whether a search has ended without promoting a point to its study."""
     if study.search is not None:
         return study.search.promote > 0 and not any(arm.settings for arm in study.arms)
     return any(arm.name == log.arm and log.task not in arm.tuned for arm in study.arms)

@@ -47,9 +47,9 @@ class StudyProgress:
         metric: Name of the validation metric shown.
         cells: Trial of each (task, arm, seed).
         slots: Number of concurrent trials, if known; 0 if no trial runs.
-        to_draw: Maximum number of search trials not handed out yet; None if this is not the progress of searches.
-        held_draws: The same for searches that sample no more points because their trials keep failing in the same way.
-        used: Usage of all trials of the results folder, including failed attempts; ``None`` before a trial starts.
+        to_draw: Maximum number of search trials that have not been handed out; None if there is no search.
+        held_draws: The same number for searches held back because their trials keep failing in the same way.
+        used: Resources used by all trials of the results folder, including failed attempts; ``None`` if not measured.
     """
 
     name: str
@@ -115,7 +115,7 @@ class StudyProgress:
         return sorted(done, key=lambda t: t.metric or 0.0, reverse=self.maximize)[:most]
 
     def reopen(self, trial_ids: Iterable[str]) -> None:
-        """Marks trials as pending; their earlier failures no longer count."""
+        """Marks trials as waiting; their earlier failures no longer count."""
         for trial_id in trial_ids:
             trial = self.trials[trial_id]
             trial.state, trial.failure, trial.error, trial.wall_s = "waiting", None, None, 0.0
@@ -126,21 +126,21 @@ class StudyProgress:
             self.trials[trial_id].state = "held"
 
     def catch_up(self, states: Mapping[str, TrialState]) -> None:
-        """Applies newer records of trials that did not run here, written by other joined runs."""
+        """Applies newer records that other joined runs have written."""
         for trial_id, trial in self.trials.items():
             known = states.get(trial_id)
             if trial.state in ("waiting", "held") and known is not None and known.attempt > trial.attempt:
                 trial.take(known)
 
     def spare(self, cells: Collection[tuple[str, str, int]]) -> None:
-        """Drops cells (arm, task, seed) that no longer need a trial; a trial that also fills another cell is kept."""
+        """Drops cells (arm, task, seed) that no longer need a trial; a trial that another cell also uses is kept."""
         for arm, task, seed in cells:
             self.cells.pop((task, arm, seed), None)
         wanted = set(self.cells.values())
         self.trials = {trial_id: trial for trial_id, trial in self.trials.items() if trial_id in wanted}
 
     def apply(self, event: TrialEvent) -> TrialProgress:
-        """Updates the progress with an event; returns its trial."""
+        """Updates the progress from an event; returns the trial of the event."""
         trial = self.trials[event.trial_id]
         now = trial.updated = self.clock()
         if event.kind == "started":
@@ -187,14 +187,14 @@ class StudyProgress:
         return Counts(total=len(self.trials) + to_draw + self.held_draws, **found)
 
     def running(self) -> list[TrialProgress]:
-        """The trials that are running, longest first."""
+        """The running trials, earliest start first."""
         return sorted((t for t in self.trials.values() if t.state == "running"), key=lambda t: t.started)
 
     def time_left_s(self) -> float | None:
-        """Seconds until the last trial ends; ``None`` before anything was measured, or when nothing runs."""
+        """Seconds until the last trial ends; ``None`` if no trial has been measured yet or no trial is running."""
         return time_left_s(self.trials.values(), now=self.clock(), slots=self.slots, to_draw=self.to_draw or 0)
 
 
 def shown_metric_name(study: Study) -> str:
-    """The validation metric to show: the study's own metric if it is available after every epoch."""
+    """The validation metric to show: the study's primary metric if it is available after every epoch, else macro F1."""
     return study.primary_metric if study.primary_metric in SHOWN else SHOWN[0]

@@ -1,4 +1,4 @@
-"""Status of a study as plain values, the output of `status --json`."""
+"""Status of a study as plain values, as printed by `status --json`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from agrm_study.records.search_log import SearchLog
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnfinishedTrial:
-    """A trial that was started and has no record; its last update was `heard_s` ago."""
+    """A started trial without a record; its last update was `heard_s` seconds ago."""
 
     trial_id: str
     arms: tuple[str, ...]
@@ -90,7 +90,7 @@ class SearchStatus:
         pruned: Trials that the pruner ended early.
         running: Trials that are running, or that the next run resumes.
         waiting: Remaining trials; 0 once the best points have been promoted.
-        metric: Its first objective, a validation metric.
+        metric: First objective of the search, a validation metric.
         best: The best value so far; ``None`` before a trial has finished.
         to_promote: Final-phase trials that are added when the search ends; 0 once they are planned.
         tuned: Progress for each arm and task, in a study that tunes its arms.
@@ -123,9 +123,9 @@ class StudyStatus:
         running: Running trials; if no run is active, trials that the next run resumes.
         search: Progress of the search, for a study with a search; its trials are included in the counts above.
         race: Decisions of the race, for a study with a race; trials that it no longer requires are not counted.
-        time_left_s: Seconds until the last trial ends at the current pace; ``None`` if no run is active or nothing was
-            measured.
-        used: CPU-hours and GPU-hours that its trials have used, including failed attempts.
+        time_left_s: Seconds until the last trial ends at the current pace; ``None`` if no run is active or no trial has
+            been measured yet.
+        used: CPU-hours and GPU-hours used by the trials, including failed attempts.
     """
 
     results: str

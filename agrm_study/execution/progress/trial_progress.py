@@ -1,4 +1,4 @@
-"""Progress of one trial, and the time left of a study, estimated from the trials measured so far."""
+"""Progress of one trial, and the estimated time left for a study, based on the trials measured so far."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ class TrialProgress:
         metric: Validation metric: at the last epoch while running, at the best epoch when finished.
         wall_s: Seconds of training up to `updated`, including inherited epochs.
         updated: Time of its last update, on the monotonic clock.
-        error: Text of its failure; the first line is the message.
+        error: Error text of its failure; the first line is the message.
         in_this_run: Whether it finished or failed in this run.
         pruned: Whether a search ended it early; its metric is then not a result of its settings.
         inherited: Epochs that this run inherited from another trial instead of training them.
-        note: Operation that it waits for before its first epoch.
-        fold: The fold that it tests; None in a study with a single split.
+        note: Operation that it is waiting for before its first epoch.
+        fold: Fold used as its test part; None in a study with a single split.
     """
 
     trial_id: str
@@ -65,7 +65,7 @@ class TrialProgress:
 
     @property
     def own_share(self) -> float:
-        """Share of its epochs so far that this run trained for it alone."""
+        """Fraction of its epochs so far that were trained for it instead of being inherited."""
         return 1 - self.inherited / self.epoch if self.epoch else 1.0
 
     @property
@@ -75,9 +75,9 @@ class TrialProgress:
 
 
 def time_left_s(trials: Collection[TrialProgress], *, now: float, slots: int, to_draw: int = 0) -> float | None:
-    """Seconds until the last trial ends; ``None`` before anything was measured, or when nothing runs (no slots).
+    """Seconds until the last trial ends; ``None`` if no trial has been measured yet or no trial is running (no slots).
 
-    A waiting trial is expected to inherit the same share from other trials as the other trials of its arm. `now` is the
+    A waiting trial is assumed to inherit the same fraction of its epochs as the other trials of its arm. `now` is the
     time on the clock of `TrialProgress.updated`.
     """
     cost, own_cost = _measured(trials, own=False), _measured(trials, own=True)
@@ -98,7 +98,7 @@ def time_left_s(trials: Collection[TrialProgress], *, now: float, slots: int, to
 
 
 def _measured(trials: Collection[TrialProgress], *, own: bool) -> Callable[[TrialProgress], float] | None:
-    """Duration of a trial in seconds: the value for its arm and task if measured, otherwise the average.
+    """Function that returns the duration of a trial in seconds: the mean of its arm and task, or the overall mean.
 
     With `own`, inherited epochs do not count; otherwise they do, as in `wall_s`.
     """

@@ -9,9 +9,9 @@ from agrm_study.execution.trial.events import TrialEvent
 
 
 class View:
-    """Shows nothing; derived classes override its methods.
+    """A view that shows nothing; subclasses override its methods.
 
-    A view is a context manager around the run. Every method is called in the thread of the run.
+    A view is a context manager around the run. All methods are called from the thread of the run.
     """
 
     def __enter__(self) -> View:
@@ -21,16 +21,16 @@ class View:
         return None
 
     def step(self, step: Step) -> None:
-        """A step of the preparation has advanced; its length is unknown if ``total`` is 0."""
+        """Called when a preparation step advances; its length is unknown if ``total`` is 0."""
 
     def begin(self, progress: StudyProgress) -> None:
-        """The plan is complete; `progress` changes during the run."""
+        """Called when the plan is complete; `progress` is updated during the run."""
 
     def event(self, event: TrialEvent, trial: TrialProgress) -> None:
-        """The state of a trial has changed; `progress` is up to date."""
+        """Called when the state of a trial has changed; `progress` is already up to date."""
 
     def refresh(self) -> None:
-        """Time has passed."""
+        """Called regularly, to update the times shown."""
 
     def message(self, text: str) -> None:
-        """A message for the user."""
+        """Shows a message to the user."""

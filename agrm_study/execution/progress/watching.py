@@ -1,4 +1,4 @@
-"""Views of a study that another process runs: the run's live view, or one line per minute."""
+"""Views of a study that another process runs: the live view of `run`, or one line per minute."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ RESUME: Final = "rerun the same `agrm-study run` to resume"
 
 
 def owner_words(owner: Mapping[str, Any] | None) -> str:
-    """Description of the run that holds the study."""
+    """Description of the active run."""
     if owner is None:
         return "not running"
     if "pid" not in owner:
@@ -110,7 +110,7 @@ class WatchLines:
         self._line = ""
 
     def show(self, snapshot: Snapshot) -> None:
-        """Writes a line about a new snapshot when a line is due."""
+        """Writes a line about a new snapshot if a line is due."""
         now = time.monotonic()
         due = self._written is None or now - self._written >= LINE_EVERY_S
         words = summary_words(snapshot)

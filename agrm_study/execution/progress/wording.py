@@ -1,4 +1,4 @@
-"""Wording of times, trials and failures."""
+"""Formatting of durations, trial names and failures as text."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ def rough(seconds: float) -> str:
 
 
 def hours_words(used: Used) -> str:
-    """Usage of trials: ``12.3 GPU-hours``, or CPU-hours if no trial held a GPU."""
+    """Resources used by trials: ``12.3 GPU-hours``, or CPU-hours if no trial used a GPU."""
     hours, unit = (used.gpu_hours, "GPU-hours") if used.gpu_s else (used.cpu_hours, "CPU-hours")
     return f"{hours:.2g} {unit}" if hours < 1 else f"{hours:,.1f} {unit}"
 
 
 def trial_name(trial: TrialProgress, progress: StudyProgress) -> str:
-    """Arm, task (when there are several), seed and fold."""
+    """Arm, task (if the study has several), seed and fold."""
     parts = [trial.arm]
     if len(progress.tasks) > 1:
         parts.append(task_words(trial.task))
@@ -56,7 +56,7 @@ def trial_name(trial: TrialProgress, progress: StudyProgress) -> str:
 
 
 class Replicate(Protocol):
-    """A trial with its position among the replicates of an arm."""
+    """A trial as a replicate of an arm."""
 
     @property
     def seed(self) -> int:
@@ -64,11 +64,11 @@ class Replicate(Protocol):
 
     @property
     def fold(self) -> int | None:
-        """The fold that it tests; None in a study with a single split."""
+        """Fold used as the test part; None in a study with a single split."""
 
     @property
     def repeat(self) -> int:
-        """Repeat of the folds."""
+        """Index of the cross-validation repeat."""
 
 
 def replicate_words(trial: Replicate) -> str:
@@ -87,7 +87,7 @@ def failure_words(kind: str | None, error: str | None) -> str:
 
 
 def best_words(progress: StudyProgress) -> list[str]:
-    """The best result of a search so far; empty before its first trial has finished, or if this is not a search."""
+    """The best result of a search so far; empty if no trial has finished or there is no search."""
     if progress.to_draw is None:
         return []
     return [f"best {progress.metric} {trial.metric:.3f} ({trial.arm})" for trial in progress.best()]

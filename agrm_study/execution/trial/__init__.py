@@ -1,1 +1,1 @@
-"""One trial on a worker, from start to record."""
+"""Execution of one trial on a worker, from its start to its record."""

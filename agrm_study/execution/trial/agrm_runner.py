@@ -1,4 +1,4 @@
-"""Runner of AGRM training runs on a worker; only the inputs of a trial remain in memory after its end."""
+"""Runner of AGRM training runs on a worker; after a trial ends, only its inputs remain in memory."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class AgrmRunner(StoreRunner):
 
     @property
     def _live(self) -> Training:
-        """The training since `start`."""
+        """The training run created by `start`."""
         assert self._training is not None
         return self._training
 
@@ -72,7 +72,7 @@ class AgrmRunner(StoreRunner):
         return self._live.rows
 
     def run_epoch(self) -> EpochReport:
-        if self._live.done:  # the checkpoint was from the last epoch
+        if self._live.done:  # the checkpoint is from the last epoch
             return EpochReport(epoch=self._live.epoch, rows=(), done=True)
         return self._live.run_epoch()
 
@@ -100,7 +100,7 @@ class AgrmRunner(StoreRunner):
 
 
 def _seed_globals(seed: int) -> None:
-    """Seeds the global generators that libraries may use; the trainer has its own generators."""
+    """Seeds the global random generators that libraries may use; the trainer has its own generators."""
     torch.manual_seed(stream_seed(seed, "global"))
     np.random.seed(stream_seed(seed, "global") % 2**32)  # noqa: NPY002 - libraries may use the global state
     random.seed(stream_seed(seed, "global"))

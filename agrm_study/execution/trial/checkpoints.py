@@ -1,4 +1,4 @@
-"""Checkpoint folders of trials: on this machine while a trial trains, in the results folder for its next attempt."""
+"""Checkpoint folders of trials: on this machine during training, and in the results folder for the next attempt."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class CheckpointFolder:
 
     @classmethod
     def of(cls, results: str | Location, trial_id: str) -> CheckpointFolder:
-        """The folder of a trial; it is created by the first write."""
+        """The folder of a trial; it is created on the first write."""
         root = Location.of(results)
         shared = root / "checkpoints" / trial_id
         if root.is_local:
@@ -47,7 +47,7 @@ class CheckpointFolder:
         return cls(shared, local)
 
     def pull(self) -> None:
-        """Fetches the files of an earlier attempt to this machine, replacing leftover local files."""
+        """Downloads the files of an earlier attempt to this machine, replacing leftover local files."""
         if self.shared.is_local:
             return
         shutil.rmtree(self.local, ignore_errors=True)
@@ -58,7 +58,7 @@ class CheckpointFolder:
                 (self.local / file.name).write_bytes(content)
 
     def save(self, write: Callable[[], None]) -> None:
-        """Lets the trainer write to the local folder, then uploads it so that any machine can resume.
+        """Calls `write`, which writes to the local folder, then uploads the folder so that any machine can resume.
 
         Raises:
             OSError: If storage rejects the write or is unavailable; a missing results folder is not recreated.
@@ -104,7 +104,7 @@ class CheckpointFolder:
             (self.shared / ROLLING).delete()
 
     def finish(self, *, keep_weights: bool) -> None:
-        """Removes everything except the best weights, or everything."""
+        """Removes all files, except the best weights if `keep_weights` is set."""
         if keep_weights and not self.local.exists():
             return
         kept = keep_weights and (self.local / BEST).exists()
@@ -128,7 +128,7 @@ class CheckpointFolder:
 
 @functools.cache
 def process_folder() -> Path:
-    """This process's folder for checkpoints of trials with results in an object store; removed with the process."""
+    """This process's folder for checkpoints of trials with results in an object store; removed at process exit."""
     stack = contextlib.ExitStack()
     folder = stack.enter_context(temporary_folder("checkpoints"))
     atexit.register(stack.close)

@@ -1,4 +1,4 @@
-"""Runner that evaluates the saved weights of a finished trial on other data; each part is a worker epoch."""
+"""Runner that evaluates the saved weights of a finished trial on other data; each part counts as an epoch."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ IDENTITY: Final = b"evaluation"
 
 
 class EvaluationRunner(StoreRunner):
-    """Evaluates the reported network of a finished trial, with the trial's precision, without compilation."""
+    """Evaluates the reported network of a finished trial, with the precision of the trial and without compilation."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -153,7 +153,7 @@ class EvaluationRunner(StoreRunner):
         return {part: block for part, block in predictions_of(table).items() if f"{part}/{block.network}" in whole}
 
     def _saved(self) -> dict[str, Predictions]:
-        """Parts of the rolling file of an earlier attempt; none if it is damaged or for different weights or data."""
+        """Parts in the rolling file of an earlier attempt; none if it is damaged or from different weights or data."""
         try:
             table = pq.read_table(self._folder / ROLLING)
         except UNREADABLE:
@@ -233,7 +233,7 @@ def predictions_of(table: pa.Table) -> dict[str, Predictions]:
 
 
 def _clips(work: Work, store: ClipStore) -> ClipSet:
-    """The clips of the work's data: the whole set, or the test part for corrupted copies of it."""
+    """The clips to evaluate: the whole external set or, for corrupted copies, the test part of the study."""
     trial, evaluation = work.trial, work.evaluation
     recipe, manifest = trial.recipe, manifest_at(work.manifest)
     inside = evaluation is not None and corruption_of(evaluation.parts[0]) is not None
@@ -241,7 +241,7 @@ def _clips(work: Work, store: ClipStore) -> ClipSet:
         split = split_of(work.manifest, recipe.data.model_dump_json(), recipe.split_seed)
     else:
         split = whole_split(manifest)
-    hint = "Check whether the manifest or the videos changed in the meantime, then repeat the command."
+    hint = "Check whether the manifest or the videos changed in the meantime, then rerun the command."
     require_planned(trial, manifest, split, work.manifest, by="evaluation", hint=hint)
     return clip_set(split.test, manifest, store, recipe.task)
 

@@ -23,18 +23,18 @@ class TrialEvent:
             a GPU was too small, and it was put back in the queue), ``held`` (not started because its arm failed in
             the same way several times).
         metric: Validation metric of the study after this epoch, or at the best epoch when finished.
-        wall_s: Seconds of training so far, over all contributing attempts.
+        wall_s: Seconds of training so far, summed over all contributing attempts.
         resumed: Epoch of the checkpoint that this attempt resumed from; 0 without one.
         saved: Epoch of the rolling checkpoint; 0 without one.
         inherited: Number of epochs whose state this attempt inherited from another trial.
         earlier_metrics: In a search that prunes, the validation metric after each epoch that this attempt did not
-            train, from the first; only in its first ``epoch`` event, which adds no epoch.
-        gpus: GPUs that the attempt of a ``started`` event holds; 0 for the run's default.
+            train, in order; only in its first ``epoch`` event, which reports no new epoch.
+        gpus: Number of GPUs allocated to the attempt of a ``started`` event; 0 for the run's default.
         saved_stage: Stage whose state was saved for other trials since the last event.
-        stage_error: Reason that the state of a stage could not be saved for other trials.
-        stop_reason: Of a ``finished`` trial: ``epochs``, ``early_stop``, or ``pruned`` when a search ended it early.
-        note: Operation that a ``preparing`` trial waits for.
-        message: A sentence for the user: a ``finished`` trial only recomputed its predictions, or the reason that a
+        stage_error: Reason why the state of a stage could not be saved for other trials.
+        stop_reason: For a ``finished`` trial: ``epochs``, ``early_stop``, or ``pruned`` if a search ended it early.
+        note: Operation that a ``preparing`` trial is waiting for.
+        message: Message for the user: that a ``finished`` trial only recomputed its predictions, or why a
             ``preparing`` trial is trained instead.
         elsewhere: Whether another joined run executed the trial.
     """

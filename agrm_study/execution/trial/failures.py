@@ -39,18 +39,18 @@ DETERMINISTIC: Final[frozenset[str]] = frozenset({"nan_loss", "data", "bug"})
 """Deterministic classes: rerun only with ``--retry-failed``. Other failures are retried by the next run."""
 
 NODE_LOSSES_FORGIVEN: Final = 20
-"""A lost node was more likely preempted than crashed by the trial, so this many losses of one trial do not
-count towards its retry limit."""
+"""Maximum number of node losses of one trial that do not count towards its retry limit, since a lost node was more
+likely preempted than crashed by the trial."""
 
 TAIL_LINES: Final = 15
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """One failure of one trial.
+    """A failure of a trial.
 
     Attributes:
-        message: One line for the user.
+        message: One-line message for the user.
         frame: ``file:line in function`` of the deepest frame outside the standard library and installed packages; empty
             if there is none.
     """
@@ -62,7 +62,7 @@ class Failure:
 
     @property
     def error(self) -> str:
-        """Message, frame and tail as the text of a record."""
+        """Text of the failure in a record: message, frame and tail."""
         parts = [self.message]
         if self.frame:
             parts.append(f"at {self.frame}")
@@ -72,7 +72,7 @@ class Failure:
 
 
 def is_forgiven(kind: str, times: int) -> bool:
-    """Whether the ``times``-th death of this class of a trial's worker does not count towards the retry limit."""
+    """Whether a trial's ``times``-th worker failure of this class does not count towards the retry limit."""
     return kind == "node_lost" and times <= NODE_LOSSES_FORGIVEN
 
 
@@ -118,7 +118,7 @@ STORAGE_ERRORS: Final = frozenset(
         *(errno.EIO, errno.ESTALE, errno.ENOTCONN, errno.ETIMEDOUT, errno.EHOSTDOWN, errno.EHOSTUNREACH),  # unreachable
     }
 )
-"""Error numbers that mean that storage rejected an operation."""
+"""Error numbers that indicate that storage rejected an operation."""
 
 _NUMBER_IN_WORDS: Final = re.compile(r"\(os error (\d+)\)")
 
@@ -126,8 +126,8 @@ _NUMBER_IN_WORDS: Final = re.compile(r"\(os error (\d+)\)")
 def refused_by_storage(error: BaseException) -> bool:
     """Whether an error, or one of its causes, means that storage rejected an operation.
 
-    Libraries that write checkpoints wrap the system's error: safetensors puts its number into the message, torch
-    raises a second error while it handles the first.
+    Libraries that write checkpoints wrap the system error: safetensors includes its number in the message, and torch
+    raises a second error while handling the first.
     """
     for each in chain(error):
         if isinstance(each, OSError) and (each.errno in STORAGE_ERRORS or store_error_text(each)):
@@ -151,7 +151,7 @@ def own_frame(trace: TracebackType | None) -> str:
 
 
 def _short(filename: str) -> str:
-    """Paths of package files start at the package, so that equal failures have equal text on all machines."""
+    """Shortens paths of package files to start at the package, so that equal failures have equal text everywhere."""
     path = Path(filename)
     parts = path.parts
     return Path(*parts[parts.index("agrm_study") :]).as_posix() if "agrm_study" in parts else path.as_posix()

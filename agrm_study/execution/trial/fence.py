@@ -17,23 +17,23 @@ FILE: Final = ".run/fence"
 
 
 class FencedError(Exception):
-    """A later driver, or another joined run, has taken over: this worker must not write any more."""
+    """A later driver, or another joined run, has taken over: this worker must no longer write."""
 
 
 def raise_fence(results: Location, run: str = "") -> int:
-    """Increments the number in a results folder (of a joined run) and returns it."""
+    """Increments the number in a results folder (for a joined run, the number of that run) and returns it."""
     number = current_fence(results, run) + 1
     retry_storage(lambda: fence_file(results, run).write_atomic(str(number).encode()))
     return number
 
 
 def current_fence(results: Location, run: str = "") -> int:
-    """The number in a results folder (of a joined run); 0 if there is none or it cannot be read."""
+    """The number in a results folder (for a joined run, the number of that run); 0 if missing or unreadable."""
     return retry_storage(lambda: read_count(fence_file(results, run))) or 0
 
 
 def check_fence(results: Location, number: int, run: str = "") -> None:
-    """Raises `FencedError` if a driver later than this number (0 is no driver) or another joined run has taken over."""
+    """Raises `FencedError` if a driver with a higher number (0: no driver) or another joined run has taken over."""
     if number and current_fence(results, run) > number:
         raise FencedError(f"driver {number} was replaced")
     if run and retry_storage(lambda: has_ended(results, run)):
@@ -41,5 +41,5 @@ def check_fence(results: Location, number: int, run: str = "") -> None:
 
 
 def fence_file(results: Location, run: str = "") -> Location:
-    """The file with the number."""
+    """The file that contains the number."""
     return results / (f"{FILE}-{run}" if run else FILE)

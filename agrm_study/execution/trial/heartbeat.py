@@ -17,13 +17,13 @@ class Heartbeat:
     """Progress of an unfinished trial; times are Unix times.
 
     Attributes:
-        attempt: Number of this start of the trial, from 1.
-        started_at: First start whose work is still part of the trial.
+        attempt: Number of this attempt, starting at 1.
+        started_at: Start of the first attempt whose work is still part of the trial.
         saved_wall_s: Seconds of training contained in the rolling checkpoint.
         code_version: Version of the code that wrote the checkpoint.
-        versions: Versions that the trial was trained with so far, by package.
+        versions: Versions with which the trial was trained so far, by package.
         over: Whether the attempt ended in a failure that a retry may resolve.
-        note: Operation that the trial waits for before its first epoch.
+        note: Operation that the trial is waiting for before its first epoch.
     """
 
     trial_id: str
@@ -50,7 +50,7 @@ class Heartbeat:
 
     @classmethod
     def read(cls, results: Location, trial_id: str) -> Heartbeat | None:
-        """The heartbeat of a trial; ``None`` if there is none that can be read."""
+        """The heartbeat of a trial; ``None`` if it is missing or unreadable."""
         return cls._parse(_place(results, trial_id))
 
     @classmethod

@@ -16,7 +16,7 @@ from agrm_study.training.data.splits import Split, make_split
 from agrm_study.training.data.store import ClipStore
 
 FETCH_S: Final = 2.0
-"""Seconds between two progress notes about a store being copied."""
+"""Seconds between two progress notes while a store is being copied."""
 
 
 class StoreRunner(TrialRunner):
@@ -34,8 +34,8 @@ def require_planned(trial: TrialSpec, manifest: Manifest, split: Split, where: s
     """Check that the data match the trial's plan.
 
     Args:
-        where: The manifest, for the message.
-        by: Object that was planned with the data: ``study`` or ``evaluation``.
+        where: Path of the manifest, for the message.
+        by: What was planned with the data: ``study`` or ``evaluation``.
         hint: Remedy if the data have changed.
 
     Raises:
@@ -60,7 +60,7 @@ def manifest_at(path: str) -> Manifest:
 
 @lru_cache(maxsize=8)
 def split_of(path: str, data: str, split_seed: int) -> Split:
-    """The split of a manifest by data settings (JSON) and a seed."""
+    """The split of a manifest for given data settings (JSON) and a seed."""
     return make_split(manifest_at(path), Data.model_validate_json(data), split_seed)
 
 

@@ -25,11 +25,11 @@ Save = Callable[[Path], None]
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class OwnCheckpoint:
-    """Content of a checkpoint besides the trainer's files.
+    """Content of a checkpoint apart from the trainer's files.
 
     Attributes:
         epoch: Number of completed epochs.
-        rows: Rows of these epochs.
+        rows: Metrics of these epochs.
         best_state: Result of `packed_state` after the best epoch; empty without early stopping.
         stage: Name of the stage that ends at this checkpoint; empty for the trial's own checkpoint.
     """
@@ -50,15 +50,15 @@ class OwnCheckpoint:
 
     @classmethod
     def read(cls, file: Path, folder: Path, stage: str = "") -> OwnCheckpoint:
-        """A checkpoint; its trainer's files are written into `STATE` inside a folder.
+        """Reads a checkpoint and extracts the trainer's files into the subfolder `STATE` of a folder.
 
         Args:
-            file: The file.
+            file: The checkpoint file.
             folder: An empty folder.
             stage: Stage name that the checkpoint must have.
 
         Raises:
-            CheckpointError: If the file is missing, damaged, or of a different stage.
+            CheckpointError: If the file is missing, damaged, or belongs to a different stage.
         """
         try:
             with tarfile.open(file) as archive:
@@ -70,12 +70,12 @@ class OwnCheckpoint:
         except (OSError, tarfile.TarError, ValueError, KeyError, TypeError) as error:
             raise CheckpointError(file, f"the checkpoint is damaged ({type(error).__name__}: {error})") from error
         if found.stage != stage:
-            raise CheckpointError(file, f"the checkpoint is of the stage {found.stage!r}, not {stage!r}")
+            raise CheckpointError(file, f"the checkpoint belongs to the stage {found.stage!r}, not {stage!r}")
         return found
 
 
 def packed_state(save: Save, beside: Mapping[str, bytes] = MappingProxyType({})) -> bytes:
-    """The trainer's files as a tar archive, with additional files."""
+    """A tar archive of the trainer's files and additional files."""
     with temporary_folder("saving") as folder:
         (folder / STATE).mkdir()
         save(folder / STATE)
@@ -89,7 +89,7 @@ def packed_state(save: Save, beside: Mapping[str, bytes] = MappingProxyType({}))
 
 
 def unpack_state(content: bytes, folder: Path) -> Path:
-    """The folder with the files of `packed_state`, inside a folder."""
+    """Extracts an archive created by `packed_state` into a folder; returns the folder of the trainer's files."""
     with tarfile.open(fileobj=io.BytesIO(content)) as archive:
         archive.extractall(folder, filter="data")
     return folder / STATE

@@ -12,10 +12,10 @@ def training_loss(returned: object, trainer: str) -> float | None:
 
     Args:
         returned: Result of `Trainer.run_epoch`.
-        trainer: Name of the trainer in messages.
+        trainer: Name of the trainer, for messages.
 
     Raises:
-        InputError: If the result is anything else than a mapping with a number as `loss`.
+        InputError: If the result is anything other than a mapping with a number as `loss`.
     """
     if returned is None or (isinstance(returned, Mapping) and not returned):
         return None

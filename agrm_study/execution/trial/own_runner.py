@@ -34,9 +34,9 @@ from agrm_study.training.outcome import Split as Part
 from agrm_study.training.trainer import Trainer, Trial
 
 LEAST: Final = 1e-30
-"""Smallest probability in records, so that its logarithm is finite."""
+"""Lower bound of recorded probabilities, so that their logarithms are finite."""
 METRIC: Final = "macro_f1"
-"""Validation metric of early stopping."""
+"""Validation metric for early stopping."""
 TOLERANCE: Final = 1e-3
 """Maximum deviation of a sum of probabilities from 1."""
 
@@ -109,7 +109,7 @@ class OwnRunner(TrialRunner):
 
     def run_epoch(self) -> EpochReport:
         assert self._trainer is not None
-        if self._done:  # the checkpoint was from the last epoch
+        if self._done:  # the checkpoint is from the last epoch
             return EpochReport(epoch=self._epoch, rows=(), done=True)
         epoch = self._epoch + 1
         train_loss = training_loss(self._trainer.run_epoch(epoch), self._name)
@@ -179,7 +179,7 @@ class OwnRunner(TrialRunner):
         )
 
     def _predict(self, ids: Sequence[str]) -> NDArray[np.float64]:
-        """Probabilities (N, K) from the trainer, checked."""
+        """Validated probabilities (N, K) from the trainer."""
         assert self._trainer is not None
         shape = (len(ids), len(self._recipe.classes))
         if not ids:

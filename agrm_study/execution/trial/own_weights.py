@@ -11,17 +11,17 @@ from safetensors.numpy import save
 
 from agrm_study.study.errors import InputError
 
-RULE: Final = "`weights` must return arrays of numbers by name"
+RULE: Final = "`weights` must return a mapping from names to arrays of numbers"
 RESERVED: Final = "__metadata__"
 """Name that the format uses for its own header entry."""
 
 
 def weights_file(weights: object, trainer: str) -> bytes:
-    """The content of a safetensors file with the given arrays; empty without arrays.
+    """The content of a safetensors file with the given arrays; empty if there are no arrays.
 
     Args:
         weights: Result of `Trainer.weights`.
-        trainer: Name of the trainer in messages.
+        trainer: Name of the trainer, for messages.
 
     Raises:
         InputError: If the result is not a mapping from names to NumPy arrays of numbers, or cannot be saved unchanged.
@@ -36,7 +36,7 @@ def weights_file(weights: object, trainer: str) -> bytes:
             rule = f"`weights` must name arrays by valid Unicode text other than {RESERVED}, which safetensors reserves"
             raise InputError(rule, where=where, given=name.encode(errors="backslashreplace").decode())
         if np.ma.is_masked(value):
-            hint = "Replace masked values, e.g. by `array.filled(0.0)`."
+            hint = "Replace masked values, e.g. with `array.filled(0.0)`."
             raise InputError(RULE, where=where, given=f"{name}: masked values", allowed="NumPy arrays", hint=hint)
     if not weights:
         return b""

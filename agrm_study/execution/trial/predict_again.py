@@ -31,14 +31,14 @@ def predict_again(
 
     Args:
         runner: The trial's runner, already started.
-        metric: Validation metric that events carry.
+        metric: Validation metric reported in events.
         check: Called before the record is written; may raise.
 
     Returns:
         The fields of the trial's ``finished`` event.
 
     Raises:
-        InexactError: Weights or predictions differ from the record.
+        InexactError: The weights or predictions differ from the record.
         OSError: If storage rejects the write.
     """
     trial_id, network = work.trial.trial_id, reported_network(work.trial.recipe)
@@ -55,7 +55,7 @@ def predict_again(
         raise InexactError("its trainer cannot predict from saved weights")
     table = predictions_table(trial_id, blocks)
     if block_digests(table).get(trial_id) != read_blocks(row["predictions_digest"]):
-        raise InexactError("the predictions of its saved weights differ from those recorded")
+        raise InexactError("the predictions of its saved weights differ from the recorded predictions")
     check()
     put_record(results / "records", "predictions", trial_id, table)
     scores = retry_storage(lambda: read_scores(ledger, {trial_id: best_epoch}, [metric], lambda name: network))

@@ -1,4 +1,4 @@
-"""Requests to end a trial early: small files in ``.run/prune``, read by its worker.
+"""Requests to end a trial early: small files in ``.run/prune``, read by the trial's worker.
 
 The driver decides between two epochs, so the worker sees the decision before it starts the next epoch. The file
 contains the epoch: a trial that was killed in the meantime ends at the same epoch when it resumes from its checkpoint.
@@ -20,7 +20,7 @@ def ask_to_end(results: Location, trial_id: str, epoch: int) -> None:
 
 
 def ends_after(results: Location, trial_id: str) -> int | None:
-    """The epoch after which a trial is to end; ``None`` if no request can be read."""
+    """The epoch after which a trial is to end; ``None`` if there is no readable request."""
     return read_count(results / FOLDER / trial_id)
 
 

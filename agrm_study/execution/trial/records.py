@@ -32,7 +32,7 @@ from agrm_study.training.outcome import EpochRow, Predictions, TrialOutcome
 ERROR_LIMIT = 8_000
 """Maximum number of characters of an error in a record; the end of the error is kept."""
 _HAVE_TAU = ("fixed", "flexmatch", "relative")
-"""Policies in which `ssl.threshold.tau` has an effect."""
+"""Policies for which `ssl.threshold.tau` has an effect."""
 
 
 def trial_columns(trial: TrialSpec) -> dict[str, Any]:
@@ -67,7 +67,7 @@ def _learns_pseudo_labels(recipe: Recipe) -> bool:
 
 
 def finished_columns(outcome: TrialOutcome, stop_reason: str | None = None) -> dict[str, Any]:
-    """The columns that a success adds; the stop reason defaults to the outcome's.
+    """The columns that a success adds; the stop reason defaults to the stop reason of the outcome.
 
     ``alpha`` is replaced, since a recipe may specify the memory of the average in epochs.
     """
@@ -133,7 +133,7 @@ def record_failure(
     rows: Sequence[dict[str, Any]] = (),
     pauses_s: Sequence[float] = PAUSES_S,
 ) -> None:
-    """Writes the record of a trial that failed; keeps its checkpoint only for a possible retry."""
+    """Writes the record of a trial that failed; keeps its checkpoint only if the trial may be retried."""
     columns = trial_columns(work.trial) | failed_columns(failure, beat.epoch) | run_columns(beat)
     root, trial_id = Location.of(results), work.trial.trial_id
     write_trial(root, columns, epochs=rows, pauses_s=pauses_s)

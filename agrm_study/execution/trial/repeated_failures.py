@@ -10,17 +10,17 @@ from agrm_study.plan.plan import Cell
 from agrm_study.records.reader import TrialState
 
 HOLD_AFTER: Final = 3
-"""Equal failures of different trials of an arm after which the rest of the arm is not started."""
+"""Number of trials of an arm that fail in the same way before the rest of the arm is held back."""
 SEARCH: Final = "search"
-"""The group of all trials of a search."""
+"""Name of the group of all trials of a search."""
 
 
 class RepeatedFailures:
     """Deterministic failures of groups of trials, grouped by cause.
 
     Trials fail in the same way when their failures have the same class and the same location in the code (or the same
-    message, if no location is known). All divergences count as the same failure, since their messages contain epoch and
-    losses.
+    message, if no location is known). All divergences count as the same failure, since their messages contain the epoch
+    and the losses.
     """
 
     def __init__(self) -> None:
@@ -52,7 +52,7 @@ def message_and_frame(error: str | None) -> tuple[str, str]:
 
 
 def repeated_in_arms(cells: Iterable[Cell], states: Mapping[str, TrialState]) -> RepeatedFailures:
-    """The recorded failures of each arm; a trial that fills several cells counts for the arm of the first cell."""
+    """The recorded failures of each arm; a trial used by several cells counts for the arm of the first cell."""
     repeated, counted = RepeatedFailures(), set[str]()
     for cell in cells:
         state = states.get(cell.trial_id)
@@ -71,7 +71,7 @@ def held_trials(
     """The trials that are not started because their arm keeps failing in the same way.
 
     Args:
-        started: Trials without a record that were started; they are always resumed.
+        started: Started trials without a record; they are always resumed.
         repeated: The failures to count; by default the recorded failures.
     """
     repeated = repeated_in_arms(cells, states) if repeated is None else repeated

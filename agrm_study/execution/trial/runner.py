@@ -28,9 +28,10 @@ class TrialRunner(ABC):
     """
 
     def fetch(self, work: Work, settings: WorkerSettings) -> str:
-        """Fetches the trial's data to this node for a limited time; called repeatedly until it returns an empty string.
+        """Copies the trial's data to this node; returns an empty string when the data are available.
 
-        Until then it returns a description of the operation in progress.
+        Each call takes a limited time. While copying continues, it returns a description of the operation in progress
+        and is called again.
         """
         return ""
 
@@ -42,7 +43,7 @@ class TrialRunner(ABC):
         """Resumes from the state that another trial saved in a folder under a name, instead of the trial's own state.
 
         Returns the epoch of the state, or 0 if no state was saved. Raises `CheckpointError` if the state is damaged or
-        has a different name, or if the runner's trials share no epochs.
+        has a different name, or if trials of this kind share no epochs.
         """
         raise CheckpointError(folder, "trials of this kind share no epochs")
 
@@ -73,13 +74,13 @@ class TrialRunner(ABC):
             The predictions of `outcome`; empty if the runner cannot compute them.
 
         Raises:
-            CheckpointError: When the folder has no weights of this trial and epoch.
+            CheckpointError: If the folder has no weights of this trial and epoch.
         """
         return ()
 
     @abstractmethod
     def close(self) -> None:
-        """Releases memory and files; called once, also after a failure, and even if `start` has not returned."""
+        """Releases memory and files; called once, even after a failure or if `start` has not returned."""
 
 
 def load_runner(name: str) -> TrialRunner:
@@ -92,7 +93,7 @@ def load_runner(name: str) -> TrialRunner:
 
 
 class NoopRunner(TrialRunner):
-    """A trial of one epoch that computes nothing, to measure the overhead of orchestration."""
+    """A runner whose trials have one epoch and compute nothing, for measuring the orchestration overhead."""
 
     def start(self, work: Work, context: RunnerContext) -> int:
         return 0

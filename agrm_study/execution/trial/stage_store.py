@@ -1,4 +1,4 @@
-"""Store of the training states at the ends of stages that trials share.
+"""Store of the training states at the end of stages that several trials share.
 
 ``stages/<key>/`` in the results folder contains a checkpoint and ``stage.json``, which is written last: a stage exists
 if and only if that file exists.
@@ -29,10 +29,10 @@ FACTS: Final = "stage.json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageFacts:
-    """Information about a state.
+    """Information about a saved state.
 
     Attributes:
-        epoch: Number of completed epochs; fewer than in the stage if training stopped early within it.
+        epoch: Number of completed epochs; less than the last epoch of the stage if training stopped early.
         wall_s: Seconds of training up to this state.
     """
 
@@ -44,7 +44,7 @@ class StageFacts:
 
 @dataclass(frozen=True, slots=True)
 class StageStore:
-    """The stages of a results folder, in its folder ``stages``."""
+    """The stages of a results folder, in its subfolder ``stages``."""
 
     root: Location
 
@@ -76,7 +76,7 @@ class StageStore:
         return found
 
     def put(self, facts: StageFacts, write: Callable[[Path], None]) -> None:
-        """Saves a stage atomically from the output of `write` in a local folder; an existing stage is kept.
+        """Saves a stage atomically, with the files that `write` writes to a local folder; an existing stage is kept.
 
         Raises:
             OSError: If storage rejects the write; no partial files remain.
@@ -110,11 +110,11 @@ class StageStore:
                     raise
                 if self.exists(key):
                     return
-                shutil.rmtree(place, ignore_errors=True)  # a partly removed stage
+                shutil.rmtree(place, ignore_errors=True)  # a partially removed stage
 
     @contextlib.contextmanager
     def opened(self, key: str) -> Iterator[Path]:
-        """The folder of a stage on this machine, for the duration of the block."""
+        """A folder on this machine with the files of a stage, for the duration of the block."""
         if self.root.is_local:
             yield Path((self.root / key).path)
             return
@@ -176,11 +176,11 @@ class Handover:
     def save(self, epoch: int, wall_s: float, *, over: bool) -> tuple[str, str]:
         """Saves the trial's state if one of its stages ends at this epoch.
 
-        Training that stops early does so for every trial that shares the current stage: the last state is the end state
-        of that stage.
+        If training stops early, it does so in every trial that shares the current stage, so the last state is the end
+        state of that stage.
 
         Returns:
-            The stage whose state was saved, and the reason that the state could not be saved; each empty otherwise.
+            The stage whose state was saved, and the reason why the state could not be saved; each is empty otherwise.
         """
         end = next((end for end in self.work.stages if end.last >= epoch), None)
         if end is None or (epoch < end.last and not over):

@@ -1,7 +1,7 @@
 """Comparison of software versions between machines, since results of different versions are not comparable.
 
-A cluster is checked before the first trial; a node that joins later, or code that is edited during the run, is detected
-by the worker that would train with it.
+A cluster is checked before the first trial. If a node joins later or code is edited during the run, the affected worker
+detects the difference before it trains.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ PACKAGES: Final = (
     "av",
     "decord",
 )
-"""Packages whose versions must be equal on all machines on which they are installed."""
+"""Packages whose versions must be equal on all machines where they are installed."""
 CODE: Final = "training code"
 THREADS: Final = "threads"
 
@@ -37,16 +37,16 @@ class DifferentVersionsError(RuntimeError):
 
 @lru_cache(maxsize=1)
 def own_versions() -> dict[str, str]:
-    """Versions of this process: ``python``, the packages that are installed, and ``training code``."""
+    """Versions in this process: ``python``, the installed packages, and ``training code``."""
     return {"python": platform.python_version(), **installed_versions(PACKAGES), CODE: code_version()}
 
 
 def versions_of_trial(earlier: Mapping[str, Sequence[str]], threads: int) -> dict[str, list[str]]:
-    """Versions that a trial is trained with, by package, and its ``threads``; the code version has its own column.
+    """Versions with which a trial is trained, by package, and its ``threads``; the code version is stored separately.
 
     Args:
         earlier: The versions of the attempt from whose checkpoint the trial is resumed; they come first.
-        threads: Threads of the trial; a different number changes the order of sums, so results are not bit-identical.
+        threads: Threads of the trial; a different number changes the summation order, so results are not bit-identical.
     """
     own = {name: version for name, version in own_versions().items() if name != CODE} | {THREADS: str(threads)}
     names = dict.fromkeys([*earlier, *own])
@@ -70,5 +70,5 @@ def refuse_others(allowed: Mapping[str, str]) -> None:
 
 
 def _comparable(name: str, versions: Mapping[str, str]) -> str:
-    """A version without its build; for the training code, its hash."""
+    """A version without its build suffix; for the training code, its hash."""
     return versions[name] if name == CODE else versions[name].partition("+")[0]

@@ -17,7 +17,7 @@ NOOP_RUNNER: Final = "agrm_study.execution.trial.runner:NoopRunner"
 
 
 class StageEnd(NamedTuple):
-    """End of a stage of a trial: the stage's key, and its last epoch."""
+    """End of a stage of a trial: the key of the stage and its last epoch."""
 
     key: str
     last: int
@@ -30,7 +30,7 @@ class Evaluation(NamedTuple):
         parts: Names of the parts to be evaluated (`records.evaluations`), in order.
         kept: Parts that are reused from the record of an earlier evaluation.
         results: Results folder of the study, which contains the weights.
-        seed: Seed of corruptions.
+        seed: Seed of the corruptions.
     """
 
     parts: tuple[str, ...]
@@ -52,12 +52,12 @@ class Work:
     """One trial and the locations of its data.
 
     Attributes:
-        attempts: Number of starts recorded by earlier runs.
+        attempts: Number of attempts recorded by earlier runs.
         stages: Stages of the trial, first to last; it inherits their state if saved, and otherwise saves it for other
             trials.
         accelerator: Type of accelerator that it must run on, if arms use different accelerators.
-        predict_only: Whether a finished trial only recomputes its lost predictions, from its saved weights.
-        evaluation: Evaluation of a finished trial, to run instead of training it.
+        predict_only: Whether a finished trial only recomputes its lost predictions from its saved weights.
+        evaluation: Evaluation of a finished trial, which is run instead of training.
     """
 
     trial: TrialSpec
@@ -71,11 +71,11 @@ class Work:
 
     @property
     def steps(self) -> int:
-        """Number of epochs of the training, or of parts of the evaluation."""
+        """Number of training epochs, or of parts to evaluate."""
         return self.trial.recipe.epochs if self.evaluation is None else len(self.evaluation.parts)
 
     def to_json(self) -> str:
-        """Compact JSON; settings with default values are left out."""
+        """Compact JSON; settings with default values are omitted."""
         trial = {field.name: getattr(self.trial, field.name) for field in fields(TrialSpec)}
         trial["recipe"] = self.trial.recipe.model_dump(mode="json", exclude_defaults=True)
         values = {field.name: getattr(self, field.name) for field in fields(Work) if field.name != "trial"}
@@ -101,16 +101,16 @@ class WorkerSettings:
         results: Results folder, a local path or a URI.
         runner: ``module:Class`` of the `TrialRunner`.
         device: ``cpu`` or ``cuda``.
-        metric: Validation metric shown in the progress.
+        metric: Validation metric shown in progress reports.
         stop_flag: File whose presence requests that every worker stop at the next epoch boundary; empty for no file.
         checkpoint_every_s: Minimum seconds between two rolling checkpoints (more if they take long); 0 for a checkpoint
             after each epoch. Stopping always saves a checkpoint.
         keep_weights: Whether the best weights of a finished trial are kept in its checkpoint folder.
-        local_store: Folder on each node's own disk to which it copies the clip store; empty to read it in place.
+        local_store: Folder on the local disk of each node to which the clip store is copied; empty to read it in place.
         prune: Whether the driver may end a trial between two epochs (`pruning`).
         versions: Versions that every worker must run; empty for no requirement.
         fence: Number of the driver (`fence`); a worker whose number is smaller than the number in the results folder
-            must not write any more. 0 for no driver.
+            must no longer write. 0 for no driver.
         run: Identity of the joined run (`leases`); empty for a run that uses the results folder exclusively.
     """
 

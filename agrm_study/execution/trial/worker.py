@@ -61,7 +61,7 @@ class TrialWorker:
         self._running: RunningTrial | None = None
 
     def begin(self, work: Work) -> None:
-        """Accepts a trial and drops the state of the previous trial. The work itself starts with `step`."""
+        """Accepts a trial and releases the previous trial. The work itself starts with `step`."""
         self.drop()
         self._work = work
 
@@ -72,12 +72,12 @@ class TrialWorker:
             running.runner.close()
 
     def step(self) -> TrialEvent:
-        """Runs one epoch of the trial: an ``epoch``, ``finished``, ``failed`` or ``interrupted`` event.
+        """Runs one epoch of the trial; returns an ``epoch``, ``finished``, ``failed`` or ``interrupted`` event.
 
-        While its data are being copied to this node, it returns ``preparing`` events instead, every few seconds.
+        While the data are being copied to this node, returns a ``preparing`` event every few seconds instead.
         """
         if self._work is None:
-            raise RuntimeError("a trial must begin before it steps")
+            raise RuntimeError("`begin` must be called before `step`")
         if self._running is None and self._should_stop():
             return self._interrupted(self._work)
         try:
@@ -99,7 +99,7 @@ class TrialWorker:
             return self._fail(self._work, classify(error))
 
     def _open(self, work: Work) -> RunningTrial:
-        """Writes the first heartbeat."""
+        """Checks the versions, loads the runner and writes the first heartbeat."""
         refuse_others(self.settings.versions)
         folder = CheckpointFolder.of(self._results, work.trial.trial_id)
         last = retry_storage(lambda: Heartbeat.read(self._results, work.trial.trial_id))
@@ -112,7 +112,7 @@ class TrialWorker:
         return RunningTrial(work, folder, runner, beat, last, handover)
 
     def _not_yet(self, running: RunningTrial, note: str) -> TrialEvent:
-        """Reports the operation that the trial waits for; there is nothing to save yet."""
+        """Reports the operation that the trial is waiting for; there is nothing to save yet."""
         running.beat = replace(running.beat, note=note, updated_at=time.time())
         self._write_beat(running)
         stop = self._should_stop()
@@ -149,7 +149,7 @@ class TrialWorker:
         running.resumed = runner.start(work, context)
         taken_over = running.handover.load(running.resumed)
         wall_s = time.monotonic() - began
-        if taken_over is not None:  # counts its time as if the trial had been trained alone
+        if taken_over is not None:  # counts the time as if the trial had been trained alone
             running.resumed, running.inherited = 0, taken_over.epoch
             beat = replace(beat, wall_s=taken_over.wall_s + wall_s, saved_wall_s=0.0)
         elif running.resumed and last is not None:
@@ -237,7 +237,7 @@ class TrialWorker:
     def _write_beat(self, running: RunningTrial) -> None:
         if self.settings.run:  # other runs may have claimed the trials of a suspended joined run
             self._check_fence()
-        with contextlib.suppress(OSError):  # the next heartbeat has the same content; essential files get retries
+        with contextlib.suppress(OSError):  # the next heartbeat replaces it; only essential writes are retried
             running.beat.write(self._results)
         running.beat_at = time.monotonic()
 
@@ -275,7 +275,7 @@ class TrialWorker:
         return event
 
     def _interrupted(self, work: Work) -> TrialEvent:
-        """Saves the trial's state for another attempt."""
+        """Releases the trial without a record; another attempt resumes it."""
         self.drop()
         return TrialEvent(kind="interrupted", trial_id=work.trial.trial_id, epochs=work.trial.recipe.epochs)
 
@@ -295,6 +295,6 @@ class TrialWorker:
             message += f" (and its record could not be written: {error})"
         try:
             self.drop()
-        except Exception as error:  # an error in `close` must not end the worker
+        except Exception as error:  # an error in `close` must not stop the worker
             message += f" (and closing it raised {type(error).__name__}: {error})"
         return failed_event(beat, failure, message)
