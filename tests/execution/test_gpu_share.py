@@ -113,7 +113,7 @@ def test_a_damaged_file_is_measured_anew(tmp_path: Path) -> None:
 
 def test_nothing_is_measured_where_there_is_no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "local_gpus", lambda: 0)
-    assert gpu_share("auto", None) == (0.0, "gpu: auto finds no GPU here: trials run on the CPU.")
+    assert gpu_share("auto", None) == (0.0, "gpu: auto found no GPU on this machine: trials run on the CPU.")
     assert gpu_share(0.5, None) == (0.5, None)
     assert gpu_share("auto", "ray://head:10001") == (1.0, None)
 

@@ -57,7 +57,7 @@ def test_each_place_that_is_not_fit_has_its_reason(
     tmp_path: Path, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert unfit(place) == ""
-    assert "too long for names of sockets" in unfit(Path("/" + "x" * 40))
+    assert "too long for socket names" in unfit(Path("/" + "x" * 40))
     assert "No such file" in unfit(Path("/nowhere"))
     (place / "f").touch()
     assert unfit(place / "f") == "is not a folder"

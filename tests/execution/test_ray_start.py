@@ -35,7 +35,7 @@ def test_each_place_without_room_for_sockets_is_named_and_no_run_begins(monkeypa
     long = Path("/" + "x" * 60)
     monkeypatch.setattr(ray_folder, "places", lambda: [long, Path("/nowhere")])
     (text,) = problems().values()
-    assert f"{long} is too long for names of sockets (61 of at most 21 bytes)" in text
+    assert f"{long} is too long for socket names (61 of at most 21 bytes)" in text
     assert "/nowhere cannot be used (No such file or directory)" in text
     assert "Set RAY_TMPDIR to a writable folder on a local disk, of at most 21 characters." in text
     with (

@@ -1,4 +1,4 @@
-"""Timing of training steps on this machine before any trial has run.
+"""Timing of training steps on this machine before the first trial has run.
 
 A child process times a few steps of each shape of trial, so that the caller need not import torch.
 """
@@ -36,8 +36,8 @@ class Calibration:
 
     Attributes:
         device: ``cpu``, or the name of the GPU; empty if the process ended before reporting it.
-        trials: Step times of a trial's shape, by trial.
-        problems: Reasons that shapes could not be timed.
+        trials: Step times of the trial's shape, by trial.
+        problems: Reasons why shapes could not be timed.
     """
 
     device: str
@@ -48,14 +48,14 @@ class Calibration:
 
     @property
     def steps(self) -> int:
-        """Steps that were timed."""
+        """Number of timed steps."""
         return sum(len(times.supervised) + len(times.full) for _, times in self.shapes)
 
 
 def calibrate(
     trials: Iterable[TrialSpec], *, cpu: int, gpu: bool, on_shape: OnShape = lambda index, total, words: None
 ) -> Calibration:
-    """Times the steps of trials, once per shape; the CPU is timed if a GPU is requested and there is none."""
+    """Times the steps of trials, once per shape; the CPU is timed if a GPU is requested but not available."""
     kinds: dict[str, list[TrialSpec]] = {}
     for trial in trials:
         kinds.setdefault(kind_of(trial.recipe), []).append(trial)
@@ -83,7 +83,7 @@ def calibrate(
 
 
 def shape_words(recipe: Recipe) -> str:
-    """A human-readable shape: ``r3d_18 with shpm, agrm, 16 frames of 224², batch 16 + 16``."""
+    """Description of a trial's shape: ``r3d_18 with shpm, agrm, 16 frames of 224², batch 16 + 16``."""
     model, clip, batch = recipe.model, recipe.clip, recipe.batch
     views = "2 × " if recipe.ssl.views == 2 else ""
     unlabelled = f" + {views}{batch.unlabelled}" if recipe.uses_unlabelled else ""
@@ -131,8 +131,8 @@ def _answers(recipes: Mapping[str, Recipe], *, cpu: int, gpu: bool, on_shape: On
 def main() -> None:
     """Entry point of the child process.
 
-    It reads one JSON object from stdin, ``{"gpu": bool, "recipes": {name: recipe}, "parts": [source]}``, and writes one
-    per line to stdout: the device, then the times of each recipe or the reason that it has none.
+    It reads one JSON object, ``{"gpu": bool, "recipes": {name: recipe}, "parts": [source]}``, from stdin and writes
+    JSON objects to stdout, one per line: the device, then the times of each recipe or the reason why it has none.
     """
     import torch
 

@@ -1,4 +1,4 @@
-"""Number of trials that can run concurrently on this machine or on a cluster that changes in size."""
+"""Number of trials that can run concurrently on this machine or on a cluster of varying size."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Resources:
     """Resources of one trial.
 
     Attributes:
-        gpu: GPUs; a whole number, or 1/k.
+        gpu: Number of GPUs: a whole number, or 1/k.
         accelerator: Type of accelerator that its node must have, as named by Ray.
     """
 
@@ -31,7 +31,7 @@ class Resources:
     accelerator: str | None = None
 
     def bundle(self) -> dict[str, float]:
-        """Resources by their names in Ray."""
+        """Resources by Ray's resource names."""
         named = {f"{_KIND}{self.accelerator}": 0.001} if self.accelerator else {}
         return {"CPU": self.cpu, "GPU": self.gpu, **named}
 
@@ -41,21 +41,21 @@ class Resources:
 
 
 def local_slots(resources: Resources) -> int:
-    """Trials that this machine can run at once, at least 1."""
+    """Number of trials that this machine can run at once, at least 1."""
     return max(1, trials_on({"CPU": float(available_cpus()), "GPU": float(local_gpus())}, resources, pinned=False))
 
 
 def local_gpus() -> int:
-    """GPUs of this machine that torch can use."""
+    """Number of GPUs of this machine that torch can use."""
     import torch
 
     return torch.cuda.device_count()
 
 
 def trials_on(node: Mapping[str, float], resources: Resources, *, pinned: bool = True) -> int:
-    """Trials that fit on one node at once; a share of a GPU does not span GPUs.
+    """Number of trials that fit on one node at once; a share of a GPU does not span GPUs.
 
-    The node's resources have Ray's names; its type of accelerator is checked if `pinned`.
+    The node's resources are given by Ray's resource names; its accelerator type is checked if `pinned`.
     """
     if pinned and resources.accelerator and f"{_KIND}{resources.accelerator}" not in node:
         return 0
@@ -79,7 +79,7 @@ def alive_nodes() -> list[dict[str, Any]]:
 
 
 def capacity(resources: Resources) -> int:
-    """Trials that the cluster could hold at once if it were empty."""
+    """Number of trials that the cluster could run at once if it were idle."""
     return sum(trials_on(node["Resources"], resources) for node in alive_nodes())
 
 
@@ -114,7 +114,7 @@ class Slots:
 
     Args:
         most: Requested number of concurrent trials; ``None`` for as many as fit.
-        grows: Whether an autoscaler adds nodes. Each accelerator then has an even share.
+        grows: Whether an autoscaler adds nodes. Each accelerator then has an equal share of the trials.
         kinds: Accelerators that trials request; empty if they request no accelerator.
     """
 
@@ -147,7 +147,7 @@ class Slots:
         return frozenset(kind for kind, room in rooms.items() if running.get(kind, 0) >= room)
 
     def _look(self) -> dict[str | None, int]:
-        """Number of trials of each kind that the nodes could hold at the last check."""
+        """Number of trials of each kind that the nodes could run at the last check."""
         now = time.monotonic()
         if now - self._looked >= LOOK_EVERY_S:
             self._looked = now

@@ -1,4 +1,4 @@
-"""Folders on this machine: location of synthetic data and clip stores, and the nearest existing parent."""
+"""Folders on this machine: the folder of synthetic data and clip stores, and nearest existing parents."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def cache_folder(results: str | Path) -> Path:
 
 
 def existing(folder: Path) -> Path:
-    """The folder, or the nearest of its parents that exists."""
+    """The folder, or its nearest existing parent."""
     place = folder.absolute()
     while not place.exists() and place != place.parent:
         place = place.parent

@@ -1,7 +1,7 @@
 """Measurement of the GPU share of a trial for `gpu: auto`.
 
-A training step of each of the heaviest kinds of trial runs on one GPU; the share is the smallest 1/k that holds the
-largest of them with a reserve. Measurements are stored in the results folder, by kind of step and name of the GPU.
+One training step of each of the heaviest kinds of trial is run on one GPU; the share is the smallest 1/k of the GPU
+that fits the largest step with a reserve. Measurements are stored in the results folder, by kind of step and GPU name.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from agrm_study.study.recipe import Recipe
 FILE: Final = "gpu_memory.json"
 VERSION: Final = 1
 RESERVE: Final = 1.15
-"""Ratio of a share to the measured memory, since memory is allocated in blocks and steps differ slightly."""
+"""Minimum ratio of a share to the measured memory, since memory is allocated in blocks and steps differ slightly."""
 MOST_ON_ONE: Final = 16
 """Maximum number of trials on one GPU; more trials would only wait for each other."""
 MOST_MEASURED: Final = 4
@@ -35,8 +35,8 @@ class Measured:
     """Measurements on one GPU.
 
     Attributes:
-        total: Its memory, in bytes.
-        peaks: Bytes of a step, by kind (`kind_of`); the total memory if a step did not fit.
+        total: Total memory, in bytes.
+        peaks: Peak memory of a step, in bytes, by kind (`kind_of`); the total memory if a step did not fit.
     """
 
     name: str
@@ -50,7 +50,7 @@ class _File:
 
 
 Measure = Callable[[Mapping[str, Recipe], Sequence[Measured]], Measured]
-"""Measures steps, by kind, on a GPU, except steps already measured on a GPU of the same name."""
+"""Measures steps on a GPU, by kind; skips steps that were already measured on a GPU of the same name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class Share:
 
 
 def gpu_share(asked: float | Literal["auto"], address: str | None) -> tuple[float, str | None]:
-    """GPUs of a trial before any measurement, and a note for the user if there is nothing to measure.
+    """Number of GPUs per trial before any measurement, and a note for the user if there is nothing to measure.
 
     ``auto`` is a whole GPU if there is one (on a cluster: always), otherwise none.
     """
@@ -70,7 +70,7 @@ def gpu_share(asked: float | Literal["auto"], address: str | None) -> tuple[floa
         return float(asked), None
     if address is not None or local_gpus() > 0:
         return 1.0, None
-    return 0.0, "gpu: auto finds no GPU here: trials run on the CPU."
+    return 0.0, "gpu: auto found no GPU on this machine: trials run on the CPU."
 
 
 def kind_of(recipe: Recipe) -> str:
@@ -95,7 +95,7 @@ def heaviest(recipes: Iterable[Recipe], most: int = MOST_MEASURED) -> dict[str, 
 
 
 def share_for(peak: int, total: int) -> float:
-    """The smallest 1/k of a GPU that holds a peak with its reserve; a whole GPU if no smaller share does."""
+    """The smallest 1/k of a GPU that fits a peak with the reserve; a whole GPU if no smaller share does."""
     return 1.0 / max(1, min(MOST_ON_ONE, int(total / (peak * RESERVE)))) if peak else 1.0
 
 
@@ -108,7 +108,7 @@ def decide(kinds: Iterable[str], measured: Measured) -> Share | None:
     peak = max(known)
     if peak >= measured.total:
         return Share(
-            1.0, f"gpu: auto: one step did not fit into {measured.name} ({_gib(measured.total)}); trials start anyway."
+            1.0, f"gpu: auto: one step did not fit on {measured.name} ({_gib(measured.total)}); trials start anyway."
         )
     share = share_for(peak, measured.total)
     together = f", {round(1 / share)} trials at a time on one GPU" if share < 1 else ""
@@ -151,7 +151,7 @@ def write(results: Location, measured: Sequence[Measured]) -> None:
 
 
 def measure_here(wanted: Mapping[str, Recipe], known: Sequence[Measured]) -> Measured:
-    """Measures on the first GPU that this process sees.
+    """Measures steps on the first GPU that is visible to this process.
 
     A step that does not fit counts as using all memory.
     """

@@ -1,4 +1,4 @@
-"""Memory of this machine and of the container that this process runs in: limit, use, and kills by the kernel."""
+"""Memory of this machine and of the container in which this process runs: limit, use, and kills by the kernel."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class MemoryUse:
 
 
 def memory_uses(proc: Path = PROC) -> list[MemoryUse]:
-    """Use of the machine's memory, and of each memory limit of a container (cgroup v1 or v2) around this process."""
+    """Memory use of the machine, and of each container (cgroup v1 or v2) that limits the memory of this process."""
     whole = psutil.virtual_memory()
     uses = [MemoryUse("machine", whole.total, whole.total - whole.available)]
     for folder in _cgroups(proc):
@@ -45,7 +45,7 @@ def tightest(uses: list[MemoryUse]) -> MemoryUse:
 
 
 def oom_kills(proc: Path = PROC) -> int:
-    """Processes that the kernel has killed so far for lack of memory, in this process's container or on the machine.
+    """Number of processes killed by the kernel for lack of memory, in this process's container or on the machine.
 
     A container's own counter is preferred, since the counter of the machine includes processes outside the container.
     """
@@ -105,7 +105,7 @@ def _own_folder(proc: Path, mount: Path) -> Path:
 
 
 def _keyed(file: Path) -> dict[str, int]:
-    """Lines ``key value`` of a kernel file; empty if it cannot be read."""
+    """Values of a kernel file with lines ``key value``, by key; empty if it cannot be read."""
     pairs = (line.split() for line in _lines(file))
     return {pair[0]: int(pair[1]) for pair in pairs if len(pair) == 2 and pair[1].isdigit()}
 

@@ -28,16 +28,16 @@ PREFIX: Final = "agrm-ray-"
 SOCKET_BYTES: Final = 107
 """Maximum length of a socket name on Linux (`sun_path` in unix(7))."""
 LONGEST_SOCKET: Final = "/ray/session_2026-01-31_23-59-59_999999_4194304/sockets/plasma_store"
-"""Longest name of a socket below Ray's folder."""
+"""Longest path of a socket inside Ray's folder."""
 LONGEST_PLACE: Final = SOCKET_BYTES - len(LONGEST_SOCKET) - len(f"/{PREFIX}12345678")
 """Maximum length of a location's path, in bytes."""
 LEAST_FREE_BYTES: Final = 100 * 2**20
 GONE_S: Final = 5.0
-"""Seconds within which the last processes of a terminated Ray stop writing to its folder."""
+"""Seconds within which the last processes of a terminated Ray instance stop writing to its folder."""
 
 
 class NoRayFolder(OSError):
-    """No location on this machine can hold a private folder; `reasons` lists each location with its reason."""
+    """No location on this machine is suitable for a private folder; `reasons` contains one text per location."""
 
     def __init__(self, reasons: list[str]) -> None:
         super().__init__("; ".join(reasons))
@@ -46,7 +46,7 @@ class NoRayFolder(OSError):
 
 @contextlib.contextmanager
 def ray_folder() -> Iterator[Path]:
-    """A new folder that only this user may enter, short enough for Ray's sockets; removed after the block."""
+    """A new folder that only this user can access, short enough for Ray's sockets; removed after the block."""
     remove_abandoned_rays()
     folder = make_ray_folder()
     try:
@@ -76,16 +76,16 @@ def make_ray_folder() -> Path:
 
 
 def places() -> list[Path]:
-    """Candidate locations, in order: the user's temporary folder, then the system's."""
+    """Candidate locations, in order: the user's temporary folders, then the default folders of the system."""
     wanted = [os.environ.get(name, "") for name in ("RAY_TMPDIR", "TMPDIR")]
     system = ["/tmp", "/var/tmp", os.environ.get("XDG_RUNTIME_DIR", ""), str(Path("~").expanduser()), "/dev/shm"]  # noqa: S108 - the folder in it is private
     return [Path(place) for place in dict.fromkeys([*wanted, *system]) if place.startswith("/")]
 
 
 def unfit(place: Path) -> str:
-    """Reason that a location is unsuitable for a private folder; empty if no problem is known."""
+    """Reason why a location is unsuitable for a private folder; empty if no problem is known."""
     if (length := len(os.fsencode(place))) > LONGEST_PLACE:
-        return f"is too long for names of sockets ({length} of at most {LONGEST_PLACE} bytes)"
+        return f"is too long for socket names ({length} of at most {LONGEST_PLACE} bytes)"
     try:
         about = place.stat()
         free = shutil.disk_usage(place).free
@@ -94,7 +94,7 @@ def unfit(place: Path) -> str:
     if not stat.S_ISDIR(about.st_mode):
         return "is not a folder"
     if about.st_mode & 0o022 and not about.st_mode & stat.S_ISVTX:
-        return "lets other users replace its content (mode without the sticky bit)"
+        return "allows other users to replace its content (the sticky bit is not set)"
     if free < LEAST_FREE_BYTES:
         return f"has only {free / 2**20:.0f} MiB free"
     return ""
@@ -118,7 +118,7 @@ def _secret() -> str:
 
 
 def remove_abandoned_rays() -> None:
-    """Removes this user's private folders whose owner has ended without removing them (killed, power cut).
+    """Removes this user's private folders whose owner ended without removing them (kill, power failure).
 
     Ray processes that use these folders are killed first, since Ray's agents survive a killed raylet.
     """
@@ -131,7 +131,7 @@ def remove_abandoned_rays() -> None:
 
 
 def _end_processes(folder: Path) -> None:
-    """Kills this user's processes of the Ray that used a folder."""
+    """Kills this user's processes of the Ray instance that used a folder."""
     ended = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
@@ -149,14 +149,14 @@ def _is_abandoned(folder: Path) -> bool:
 
 
 def _without_sockets(folder: Path) -> str:
-    """Reason that a location cannot hold sockets and locks (some network file systems); empty if it can."""
+    """Reason why a location does not support sockets and locks (some network file systems); empty if it can."""
     try:
         with socket.socket(socket.AF_UNIX) as tried:
             tried.bind(str(folder / "socket"))
         with (folder / "lock").open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
-        return f"cannot hold sockets and locks ({error.strerror})"
+        return f"does not support sockets and locks ({error.strerror})"
     finally:
         for name in ("socket", "lock"):
             (folder / name).unlink(missing_ok=True)

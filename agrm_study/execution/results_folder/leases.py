@@ -1,8 +1,8 @@
-"""Leases by which joined runs share the trials of a results folder.
+"""Leases with which joined runs share the trials of a results folder.
 
-Each run renews its own file, ``leases/runs/<run>.json``. It has ended if and only if ``leases/runs/<run>.ended``
-exists: it creates that file when it leaves, or another run creates it after the file of the run has not changed for
-`EXPIRES_AFTER_S` on that other run's clock. Timestamps are never compared.
+Each run renews its own file, ``leases/runs/<run>.json``. A run has ended if and only if ``leases/runs/<run>.ended``
+exists: the run creates this file when it leaves, or another run creates it once the first run has not renewed its file
+for `EXPIRES_AFTER_S`, measured on the clock of the other run. Timestamps are never compared.
 
 A claim ``leases/claims/<name>.<generation>`` identifies the run that holds a resource until that run ends; a later
 generation supersedes it. All operations except renewals are exclusive creations (`exclusive.create`): nothing is
@@ -33,7 +33,7 @@ EXPIRES_AFTER_S: Final = 60.0
 LOOK_EVERY_S: Final = 0.5
 """Seconds between two reads of another run's file."""
 NOBODY: Final = ""
-"""Holder of a claim that was given back."""
+"""Holder of a claim that was released."""
 UNKNOWN: Final = "?"
 """Holder of a claim whose file cannot be read."""
 
@@ -57,13 +57,13 @@ class Member:
 
     @property
     def words(self) -> str:
-        """The run, for a message."""
+        """Description of the run, for messages."""
         return f"process {self.pid} on {self.host}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """Content of a claim: the run that holds it, and a note by that run."""
+    """Content of a claim: the run that holds it, and a note from that run."""
 
     run: str
     state: str = ""
@@ -75,10 +75,10 @@ UNCLAIMED: Final = (0, Claim(run=NOBODY))
 
 
 class Sightings:
-    """Files of other runs as seen by one observer, timed on its own monotonic clock.
+    """Files of other runs as seen by one observer, timed with the monotonic clock of the observer.
 
-    A file counts as dead when it has not changed for `expires_s`, while the observer itself was awake and reached the
-    storage: a suspension of the observer or a general outage does not count.
+    A file counts as dead when it has not changed for `expires_s` while the observer was awake and could reach the
+    storage: time during which the observer was suspended or the storage unavailable does not count.
     """
 
     def __init__(self, clock: Callable[[], float], expires_s: float) -> None:
@@ -87,7 +87,7 @@ class Sightings:
         self._awake_since = self._awake_at = clock()
 
     def awake(self) -> None:
-        """The observer has reached the storage."""
+        """Records that the observer has reached the storage."""
         now = self._clock()
         if now - self._awake_at > self._expires_s / 2:
             self._awake_since = now
@@ -155,7 +155,7 @@ class Leases:
         self._sightings.awake()
 
     def leave(self) -> None:
-        """Ends this run: all its claims are released at once. If storage rejects the write, its lease expires."""
+        """Ends this run: all its claims are released at once. If storage rejects the write, the lease expires."""
         self._leaving.set()
         if self.run and not self.lost:
             with contextlib.suppress(OSError):
@@ -179,7 +179,7 @@ class Leases:
         return self._claims[name][0] == 1
 
     def is_free(self, name: str, *, ask: bool = True) -> bool:
-        """Whether no run holds a claim any more; checks the last known holder and, with `ask`, later holders."""
+        """Whether no run holds a claim; checks the last known holder and, with `ask`, later holders."""
         if ask:
             self._claims[name] = self.last(name)
         generation, content = self._claims.get(name, UNCLAIMED)
@@ -212,7 +212,7 @@ class Leases:
 
         Args:
             run: Its identity, or `UNKNOWN`.
-            claim: File of the claim, for a run whose identity cannot be read; its content then must not change.
+            claim: File of the claim, for a run whose identity cannot be read: the run has ended if the file is dead.
         """
         file = self._folder / "claims" / claim if run == UNKNOWN else self._beat(run)
         key = claim if run == UNKNOWN else run
@@ -237,7 +237,7 @@ class Leases:
         return sorted(runs - {name.removesuffix(ENDED) for name in names} - {self.run})
 
     def member(self, run: str) -> Member | None:
-        """The known information about a run."""
+        """Information about a run; ``None`` if it is unknown."""
         return parse(Member, self._beat(run).read())
 
     def watch(self, runs: Collection[str], on_wait: Callable[[], None]) -> str | None:
@@ -274,7 +274,7 @@ class Leases:
 
 
 def spent_files(results: Location) -> dict[str, int]:
-    """Files of ended runs, with their bytes, by path in the results folder; valid once all joined runs have ended.
+    """Sizes in bytes of files of ended runs, by path in the results folder; valid once all joined runs have ended.
 
     The marks of ended runs are not included: a process of such a run that resumes after a suspension finds the mark and
     writes nothing.
@@ -305,7 +305,7 @@ def living(results: Location) -> list[Member]:
 
 
 def wait_to_lead(leases: Leases, name: str, on_note: Callable[[str], None], on_wait: Callable[[], None]) -> bool:
-    """Waits until this run holds a claim, with a note on each other holder; returns False if declared dead.
+    """Waits until this run holds a claim and reports each other holder; returns False if this run is declared dead.
 
     `on_wait`, called several times a second, may raise to abort.
     """

@@ -1,4 +1,4 @@
-"""Lock of a results folder, to which one run or several joined runs write at a time."""
+"""Lock of a results folder, which allows one run, or several joined runs, to write at a time."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from agrm_study.study.errors import InputError
 FOLDER: Final = RUN_FOLDER
 LOCK: Final = "lock"
 TRY_FOR_S: Final = 1.0
-"""Seconds to wait for the lock, which `running_owner` holds for less time and a run for longer."""
+"""Seconds to wait for the lock; longer than `running_owner` holds it, but shorter than a run holds it."""
 MOST_BYTES: Final = 65_536
 NO_LOCKS: Final = frozenset({errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL})
 """Errors of file systems without flock; joined runs do not need it."""
@@ -44,16 +44,16 @@ class Owner:
 
 @contextlib.contextmanager
 def results_lock(results: Location, study: str, on_wait: Callable[[], None] = lambda: None) -> Iterator[None]:
-    """Holds the results folder for this process, and removes files that killed runs left in it.
+    """Locks the results folder for this process, and removes files that killed runs left in it.
 
     A local folder is locked with flock; the lock is released when the process ends for any reason. A folder in an
     object store is claimed (`object_store_lock`); a claim left by a crash is recognised within a minute. `on_wait`,
     called while waiting, may raise to abort.
 
     Raises:
-        InputError: Another run holds it or has joined it (the message identifies the run), or the folder cannot be
-            written.
-        OSError: The object store does not answer.
+        InputError: Another run holds it or has joined it (the message identifies the run), or the folder is not
+            writable.
+        OSError: The object store does not respond.
     """
     with _local(results, study) if results.is_local else _in_object_store(results, study, on_wait):
         leases = Leases(results)
@@ -75,9 +75,9 @@ def joined(results: Location, study: str, code: str, on_wait: Callable[[], None]
         on_wait: Called several times a second while other runs are watched; may raise to abort.
 
     Raises:
-        InputError: A run without ``--join`` holds the folder, joined runs have different versions, the folder cannot be
-            written, or its storage cannot create files exclusively.
-        OSError: The object store does not answer.
+        InputError: A run without ``--join`` holds the folder, joined runs have different versions, the folder is not
+            writable, or its storage cannot create files exclusively.
+        OSError: The object store does not respond.
     """
     me = _this_run(study)
     leases = Leases(results, Member(**asdict(me), code=code))
@@ -94,7 +94,7 @@ def joined(results: Location, study: str, code: str, on_wait: Callable[[], None]
         leases.join()
         leases.keep_renewed()
         stack.callback(leases.leave)
-        if not results.is_local:  # announced before the check, so that one of two simultaneous starts sees the other
+        if not results.is_local:  # announced before the check, so that of two simultaneous starts, one sees the other
             try:
                 watch_claim(results / FOLDER / LOCK, on_wait)
             except TakenError as taken:
@@ -152,7 +152,7 @@ def _local(results: Location, study: str, *, shared: bool = False) -> Iterator[N
 
 
 def _open(folder: Path, flags: int) -> int:
-    """The lock file; `OSError` if it or its folder is a link, which could lead to an unrelated file."""
+    """Opens the lock file; raises `OSError` if it or its folder is a link, which could lead to an unrelated file."""
     parent = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         descriptor = os.open(LOCK, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666, dir_fd=parent)
@@ -227,16 +227,16 @@ def _refusal(results: Location, owner: dict[str, Any]) -> InputError:
         minutes = (time.time() - owner["since"]) / 60
         given = f"held by process {owner['pid']} on {owner['host']} (study {owner['study']}, for {minutes:.0f} min)"
     return InputError(
-        "one run at a time may write to a results folder",
+        "only one run at a time may write to a results folder",
         where=results.address,
         given=given,
-        hint="Wait for it, stop it, or choose another --results folder. Runs share one if each is started with --join.",
+        hint="Wait for it, stop it, or choose another --results folder. Runs started with --join can share a folder.",
     )
 
 
 def _joined_refusal(results: Location, member: Member | None) -> InputError:
     return InputError(
-        "a results folder that joined runs share accepts further runs only with --join",
+        "a results folder shared by joined runs accepts further runs only with --join",
         where=results.address,
         given=f"joined by {member.words if member else 'another process'}",
         hint="Add --join, wait for them, or choose another --results folder.",

@@ -4,8 +4,8 @@ A run writes its claim and renews it until it ends. A run that finds the claim o
 claim belongs to a live run; a claim that is not renewed was left by a crash.
 
 Two runs that start at the same moment both write a claim; each waits (`SETTLE_S`) and reads it again, and the one whose
-claim was overwritten gives up. A run that stalls for longer than that between the two steps is not detected. This works
-in stores without conditional writes too; joined runs (`leases`) require them.
+claim was overwritten gives up. A run that stalls for longer than that between the two steps is not detected. This also
+works in stores without conditional writes, which joined runs (`leases`) require.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from agrm_study.records.location import Location
 
 RENEW_EVERY_S: Final = 10.0
 EXPIRES_AFTER_S: Final = 60.0
-"""Seconds without renewal after which a claim counts as left by a crash."""
+"""Seconds without a renewal after which a claim counts as left by a crash."""
 IGNORED_AFTER_S: Final = 900.0
-"""Age from which a claim is ignored without being watched, regardless of clock skew."""
+"""Age at which a claim is ignored without being watched, regardless of clock skew."""
 SETTLE_S: Final = 2.0
 """Seconds between writing a claim and reading it again."""
 LOOK_EVERY_S: Final = 0.5
@@ -34,7 +34,7 @@ _CLAIM: Final = "claim"
 
 
 class TakenError(Exception):
-    """Another run holds the claim, with this content: its owner as JSON."""
+    """Another run holds the claim; `content` is the content of the claim, its owner as JSON."""
 
     def __init__(self, content: bytes | None) -> None:
         super().__init__("another run holds the claim")
@@ -74,7 +74,7 @@ def claimed(file: Location, owner: Mapping[str, Any], on_wait: Callable[[], None
 
 
 def held(file: Location) -> bytes | None:
-    """The content of a claim that a run holds, according to its last renewal; ``None`` if no run holds it."""
+    """The content of a claim if it was renewed recently; ``None`` otherwise."""
     content = file.read()
     return content if _age_s(content) < EXPIRES_AFTER_S else None
 

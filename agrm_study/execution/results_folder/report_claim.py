@@ -1,4 +1,4 @@
-"""Choice of the joined run that writes the report at the end."""
+"""Selection of the joined run that writes the report at the end."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class ReportClaim:
     """The claim of one run on the report; created at the start of the run.
 
     The first run that finds the study complete writes the report; otherwise, the last run to end writes it. Of several
-    runs that end with the same records, only one writes it: the claim stores a note of these records.
+    runs that end with the same records, only one writes it: the claim stores a digest of these records.
     """
 
     def __init__(self, leases: Leases, results: Location) -> None:
@@ -24,7 +24,7 @@ class ReportClaim:
         self._before, _ = leases.last(NAME)
 
     def is_ours(self, *, complete: bool) -> bool:
-        """Whether this run writes the report of a study that is complete or not; called after it has left."""
+        """Whether this run writes the report, given whether the study is complete; called after the run has left."""
         others = self._leases.others()
         if others and not complete:
             return False

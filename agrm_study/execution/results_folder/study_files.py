@@ -18,7 +18,7 @@ from agrm_study.study.study import Study
 
 
 def write_study(results: Location, study: Study, prepared: Prepared, plan: Plan) -> None:
-    """Writes analysis.json, study.yaml, plan.json, provenance.json, the source of parts, and the `subjects` records."""
+    """Writes analysis.json, study.yaml, plan.json, provenance.json, the source code of parts, and `subjects`."""
     fix_analysis(results, analysis_settings(study))
     write_sources(results, study.sources)
     texts = {

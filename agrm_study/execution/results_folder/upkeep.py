@@ -1,4 +1,4 @@
-"""Upkeep of a results folder: removal of leftovers of killed processes, and merging of records during a long run."""
+"""Maintenance of a results folder: removal of files left by killed processes, and merging of records during a run."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ RUN_FOLDER: Final = ".run"
 
 
 def clean(results: Location, *, flags: bool = True) -> None:
-    """Removes temporary files and folders whose owner has ended, and with `flags` stop flags and the fences and
+    """Removes temporary files and folders whose owner has ended and, with `flags`, also stop flags and the fences and
     claims of joined runs.
 
     These files are in the results folder (in an object store, a file exists completely or not at all) and in this
-    user's temporary folder on this machine. With `flags`, call it while no trial of these results runs and while the
-    results lock is held, which joined runs do not share: all such files are then leftovers. Files that cannot be
-    removed now are retried by the next run.
+    user's temporary folder on this machine. Use `flags` only while no trial of these results is running and
+    while the exclusive results lock is held: all such files are then leftovers. Files that cannot be removed now are
+    removed by the next run.
     """
     with contextlib.suppress(OSError):
         remove_abandoned(private_folder())
@@ -48,7 +48,7 @@ def leftovers(results: Location) -> list[Path]:
 
 
 def _folders(root: Path) -> list[Path]:
-    """Folders that processes write to; checkpoint folders only of unfinished trials, since there may be very many."""
+    """Folders that processes write to; of the checkpoint folders, which may be very many, only unfinished trials'."""
     run = root / RUN_FOLDER
     unfinished = (beat.stem for beat in (run / "heartbeats").glob("*.json"))
     return [
@@ -66,7 +66,7 @@ MERGE: Final = "import os, sys; from agrm_study.records.compaction import compac
 class Compacting:
     """Merges the records of finished trials in a child process, after at least `every` trials.
 
-    A merge that fails or is cut short leaves the records unchanged; the next one includes them.
+    A merge that fails or is interrupted leaves the records unchanged; the next merge includes them.
     """
 
     def __init__(self, results: Location, every: int = COMPACT_FROM) -> None:
@@ -75,7 +75,7 @@ class Compacting:
         self._merge: subprocess.Popen[bytes] | None = None
 
     def finished(self) -> None:
-        """Counts a finished trial."""
+        """Counts a finished trial, and starts a merge if one is due."""
         self._loose += 1
         if self._loose < self._every or (self._merge is not None and self._merge.poll() is None):
             return

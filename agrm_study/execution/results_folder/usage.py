@@ -1,7 +1,7 @@
-"""CPU and GPU time used by the attempts of a study's trials, including failed attempts: ``.run/usage``.
+"""CPU and GPU time used by all attempts of a study's trials, including failed attempts, stored in ``.run/usage``.
 
 Each run writes one small file (`UsageMeter`), so that runs that share a results folder do not interfere with each
-other. An attempt counts from the start of its worker to its end, with the CPUs and the share of a GPU that it holds.
+other. An attempt counts from the start of its worker to its end, with the CPUs and the GPU share allocated to it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from agrm_study.study.resources import Resources
 
 FOLDER: Final = ".run/usage"
 Sum = Annotated[float, Field(ge=0, lt=1e15, allow_inf_nan=False)]
-"""Total seconds over many processors."""
+"""Seconds, summed over processors."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,11 +50,11 @@ class Used:
 def read_used(results: Location, resources: Resources, states: Mapping[str, TrialState] | None = None) -> Used:
     """CPU and GPU time that the trials of a results folder have used.
 
-    For folders written by versions without usage accounts, usage is computed from the records, for the attempts that
-    led to each outcome.
+    For folders written by versions without usage files, usage is computed from the records, for the attempts that led
+    to each outcome.
 
     Args:
-        states: Its recorded trials, if they are known.
+        states: Recorded trials of the folder, if they are known.
     """
     files = (results / FOLDER).children(".json")
     return sum_of_files(files) if files else recorded_use(results, resources, states)
@@ -69,6 +69,6 @@ def recorded_use(results: Location, resources: Resources, states: Mapping[str, T
 
 
 def sum_of_files(files: Iterable[Location]) -> Used:
-    """The sum of the given accounts; damaged accounts are left out."""
+    """The sum of the given usage files; damaged files are skipped."""
     found = (read_typed(Used, file) for file in files)
     return sum((used for used in found if used is not None), Used())
