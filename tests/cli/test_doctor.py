@@ -36,7 +36,7 @@ def test_every_finding_that_is_a_problem_says_what_to_do(tmp_path: Path) -> None
     done = CliRunner().invoke(app, ["doctor", str(tmp_path / "file")], standalone_mode=False)
     assert done.return_value == 1
     (line,) = [line for line in done.stdout.splitlines() if line.startswith("problem")]
-    assert "is a file -> Name another folder." in line
+    assert "is a file -> Choose another folder." in line
 
 
 def test_both_decoders_read_the_video_that_was_drawn(tmp_path: Path) -> None:

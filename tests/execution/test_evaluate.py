@@ -209,7 +209,7 @@ def test_a_set_that_shares_subject_ids_or_videos_is_refused_and_nothing_is_writt
 def test_a_moved_training_manifest_is_named_or_the_set_is_refused(results, clinic, cache, tmp_path):
     other = write_manifest(read_manifest(clinic).clips, tmp_path / "other")
     said = refused(on_clinic(results, clinic, "--trained-on", other))
-    assert "the study's data must be the same as in training" in said
+    assert "the study's data must be unchanged since training" in said
     own = next(cache.glob("synthetic-*"))
     assert on_clinic(results, clinic, "--trained-on", own, "--no-report", "--arm", "AGRM").return_value == 0
 

@@ -39,7 +39,7 @@ def test_each_place_without_room_for_sockets_is_named_and_no_run_begins(monkeypa
     assert "/nowhere cannot be used (No such file or directory)" in text
     assert "Set RAY_TMPDIR to a writable folder on a local disk, of at most 21 characters." in text
     with (
-        pytest.raises(InputError, match="Ray cannot start on this machine: no place for Ray's sockets"),
+        pytest.raises(InputError, match="Ray cannot start on this machine: no location for Ray's sockets"),
         ray_session(None, Resources(), 1),
     ):
         pass

@@ -2,7 +2,8 @@
 
 A corruption accepts and returns the RGB frames of a whole clip, uint8 (T, 3, H, W). Sizes in pixels refer to a short
 side of 224 pixels and scale with the short side of the clip. The random numbers of a clip depend on its id, the
-corruption and a seed, and are the same at every severity: a hidden region grows, and dropped frames stay dropped.
+corruption and a seed, and are the same at every severity: as the severity increases, a hidden region grows, and dropped
+frames stay dropped.
 
 The blur follows Hendrycks & Dietterich (2019), *Benchmarking neural network robustness to common corruptions and
 perturbations*, and the low-light noise follows their shot noise with physical photon counts; the other corruptions
@@ -43,7 +44,7 @@ def corrupted(frames_TCHW: Frames, kind: str, severity: int, *, fps: float, clip
         frames_TCHW: RGB frames (T, 3, H, W), uint8.
         kind: Key of `CORRUPTIONS`.
         severity: 1 (mild) to 5 (severe).
-        clip_id: Selects the clip's random numbers, with `kind` and `seed`.
+        clip_id: Determines the random numbers, together with `kind` and `seed`.
 
     Returns:
         New frames of the same shape.

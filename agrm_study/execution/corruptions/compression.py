@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 Frames = NDArray[np.uint8]
 
 CRF: Final = (28, 33, 38, 43, 48)
-"""Constant rate factor of x264 by severity; its default is 23, and 51 is the worst."""
+"""Constant rate factor of x264 by severity; its default is 23, and 51 is the lowest quality."""
 
 
 def compression(frames_TCHW: Frames, severity: int, fps: float, rng: np.random.Generator) -> Frames:
     """The clip after H.264 compression (libx264, 4:2:0, one thread) with the rate factor `CRF`, decoded again.
 
-    Frames of odd size are padded by their last row or column for the encoder.
+    For the encoder, frames with an odd height or width are padded by repeating their last row or column.
 
     Raises:
         RuntimeError: The decoder returns a different number of frames.

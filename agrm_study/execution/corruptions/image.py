@@ -25,9 +25,9 @@ GREY: Final = 127
 
 
 def occlusion(frames_TCHW: Frames, severity: int, fps: float, rng: np.random.Generator) -> Frames:
-    """A grey rectangle with the frame's proportions, at a random position that is the same in all frames.
+    """A grey rectangle with the frame's aspect ratio, at a random position that is the same in all frames.
 
-    Its area is a fraction of the frame given by `HIDDEN`. The rectangle of a lower severity lies within it.
+    Its area is a fraction of the frame given by `HIDDEN`. The rectangle at a lower severity lies within it.
     """
     height, width = frames_TCHW.shape[2:]
     share = math.sqrt(HIDDEN[severity - 1])

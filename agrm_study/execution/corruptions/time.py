@@ -1,4 +1,4 @@
-"""Corruptions of the order of frames: dropped frames and temporal jitter."""
+"""Temporal corruptions: dropped frames and jitter."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Frames = NDArray[np.uint8]
 DROPPED: Final = (0.1, 0.2, 0.3, 0.4, 0.5)
 """Probability that a frame is lost, by severity."""
 REACH: Final = (1, 2, 3, 4, 5)
-"""Largest displacement of a frame in time, in frames, by severity."""
+"""Maximum temporal displacement of a frame, in frames, by severity."""
 
 
 def frame_drop(frames_TCHW: Frames, severity: int, fps: float, rng: np.random.Generator) -> Frames:
@@ -24,7 +24,7 @@ def frame_drop(frames_TCHW: Frames, severity: int, fps: float, rng: np.random.Ge
 
 
 def jitter(frames_TCHW: Frames, severity: int, fps: float, rng: np.random.Generator) -> Frames:
-    """Replaces each frame by a random frame at most `REACH` frames earlier or later, uniformly distributed."""
+    """Replaces each frame with a frame drawn uniformly from those at most `REACH` frames earlier or later."""
     length, reach = len(frames_TCHW), REACH[severity - 1]
     shift_T = np.floor(rng.random(length) * (2 * reach + 1)).astype(np.int64) - reach
     return np.asarray(frames_TCHW[np.clip(np.arange(length) + shift_T, 0, length - 1)])

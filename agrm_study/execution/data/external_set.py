@@ -67,7 +67,7 @@ def whole_split(manifest: Manifest) -> Split:
 
 
 def check_unseen(manifest: Manifest, seen: Seen, *, distinct_subjects: bool) -> None:
-    """Check that the networks have seen neither videos nor subjects of an external set.
+    """Check that the networks have not seen any video or subject of an external set.
 
     Args:
         manifest: The external set; its labelled clips are checked.
@@ -95,8 +95,8 @@ def check_unseen(manifest: Manifest, seen: Seen, *, distinct_subjects: bool) -> 
             where=manifest.path,
             field="subject_id",
             given=some(named, SHOWN),
-            hint="If they are the same people, remove them from the manifest. If they are different people who have "
-            "equal ids, repeat the command with --distinct-subjects.",
+            hint="If they are the same people, remove them from the manifest. If they are different people with "
+            "equal ids, rerun the command with --distinct-subjects.",
         )
 
 
@@ -122,7 +122,7 @@ def label_notes(manifest: Manifest, tasks: Iterable[Task]) -> tuple[list[str], s
         if empty:
             notes.append(
                 f"The set has no subject of the class {' or '.join(empty)} of the task {task.name}: metrics over all "
-                "classes are not defined on it."
+                "classes are undefined."
             )
     if not usable:
         known = {label for task in tasks for labels in task.labels for label in labels}

@@ -45,10 +45,11 @@ def node_store(store: str, local: str, on_bytes: OnBytes | None = None) -> Path:
     """The folder that this node reads from; copies the store if needed, in one process at a time.
 
     Args:
-        local: Folder on a disk of each node; empty to read in place. The node's own environment takes precedence.
+        local: Folder on a disk of each node; empty to read the store in place. The node's own environment takes
+            precedence.
 
     Raises:
-        InputError: The store does not exist, or there is no room for a copy.
+        InputError: The store does not exist, or there is not enough space for a copy.
     """
     local = copy_folder(store, local)
     if not local:
@@ -71,10 +72,10 @@ class Arrival:
             self._thread.start()
 
     def wait(self, most_s: float) -> str:
-        """Waits for the store with a time limit; returns the operation in progress, or an empty string if complete.
+        """Waits up to `most_s` seconds for the store; returns the operation in progress, or an empty string if done.
 
         Raises:
-            InputError: The store does not exist, or there is no room for a copy.
+            InputError: The store does not exist, or there is not enough space for a copy.
         """
         if self._thread is not None:
             self._thread.join(most_s)
@@ -103,7 +104,7 @@ def copy_folder(store: str, local: str) -> str:
 
 
 def lacking_room(stores: Mapping[str, int], local: str) -> str:
-    """Reason that this node cannot copy the stores that it lacks (bytes by path or URI); empty if there is none."""
+    """Reason why this node cannot copy its missing stores (bytes by path or URI); empty if it can."""
     needed: dict[Path, int] = {}
     for store, size in stores.items():
         if folder := copy_folder(store, local):

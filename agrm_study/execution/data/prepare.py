@@ -103,7 +103,7 @@ def publish(stores: Mapping[str, Path], on_step: OnStep) -> dict[Path, str]:
     """Uploads stores if configured; returns the location from which workers read each store."""
 
     def on_bytes(done: int, total: int) -> None:
-        on_step(_megabytes("Sending the clip store (MB)", done, total))
+        on_step(_megabytes("Uploading the clip store (MB)", done, total))
 
     return {store: published(store, on_bytes) for store in set(stores.values())}
 
@@ -123,7 +123,7 @@ def synthetic_folder(cache: Path, wanted: Synthetic) -> Path:
 def manifest_of(
     recipe: Recipe, cache: Path, study: Study, *, build: bool, workers: int, on_step: OnStep
 ) -> Manifest | None:
-    """The manifest of a recipe; with ``build``, missing synthetic data are generated, otherwise the result is None.
+    """The manifest of a recipe. Missing synthetic data are generated with ``build``; without it, the result is None.
 
     Raises:
         InputError: The manifest is invalid or does not exist.
@@ -181,7 +181,7 @@ class WantedStore:
 def wanted_stores(
     recipes: Iterable[Recipe], manifests: Mapping[str, Manifest], splits: Mapping[str, Split]
 ) -> dict[str, WantedStore]:
-    """The stores by `store_key_of`, each with the clips of all its splits at the largest size."""
+    """The stores by `store_key_of`, each with the clips of all its splits, at the largest requested size."""
     users: dict[str, list[Recipe]] = {}
     for recipe in recipes:
         users.setdefault(store_key_of(recipe), []).append(recipe)
@@ -195,7 +195,7 @@ def wanted_stores(
 
 
 def _planned_manifest(data: Data) -> Manifest:
-    """The manifest of synthetic data that are not generated yet."""
+    """The manifest of synthetic data that have not been generated yet."""
     from agrm_study.training.data.datasets.synthetic.write import planned_clips
 
     wanted = data.synthetic
@@ -244,7 +244,7 @@ def build_stores(
 
 
 OF_ANY_STORE: Final = ("clip.frames", "clip.size")
-"""Settings of the clips that any clip store serves, up to the largest size."""
+"""Clip settings whose values do not require separate clip stores."""
 
 
 def searched_recipes(study: Study) -> list[Recipe]:
@@ -263,7 +263,7 @@ def _of_search(search: PlannedSearch) -> list[Recipe]:
             continue
         if dimension.choices is None and name not in OF_ANY_STORE:
             raise InputError(
-                "data settings can only be searched over a list of values: each value requires videos prepared for it",
+                "data settings can only be searched over a list of values: each value requires separate data",
                 where=search.study.path,
                 field=f"search.space.{name}" if search.arm is None else f"tuning of {search.arm_name}: {name}",
                 given=dimension.kind,

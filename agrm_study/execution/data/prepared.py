@@ -31,7 +31,7 @@ class Prepared:
         store_sizes: The clip stores that the study needs, built or not, derived from the manifests only.
         places: Location from which workers read each store that is not read in place, by the folder in which it was
             built.
-        unwritten: Sources of synthetic data not generated yet; their manifests and splits are predictions.
+        unwritten: Sources of synthetic data not generated yet; their manifests and splits are provisional.
         notes: Facts about the data that the user should know, one sentence each.
     """
 
@@ -81,7 +81,7 @@ class Prepared:
         return manifests | {self.places.get(store, str(store)): sizes.get(store, 0) for store in sorted(stores)}
 
     def store_bytes(self, *, built: bool = False) -> int:
-        """Bytes on disk of the clip stores still to be built, or (`built`) of existing clip stores."""
+        """Bytes on disk of the clip stores still to be built or, with `built`, of the existing clip stores."""
         return sum(store.bytes for store in self.store_sizes if store.built == built)
 
     def subjects(self) -> dict[str, list[dict[str, Any]]]:

@@ -21,7 +21,7 @@ MORE_SUBJECTS = (
     "another split_seed."
 )
 OTHER_SITES = (
-    "A fold of sites that lack a class lacks it too: use fewer folds, so that a fold has several sites, give small "
+    "If the sites of a fold lack a class, so does the fold: use fewer folds so that each has several sites, give small "
     "sites a common name in the column `site`, or merge classes (`tasks`)."
 )
 
@@ -29,7 +29,7 @@ OTHER_SITES = (
 def check_tasks(
     study: Study, recipes: Iterable[Recipe], manifests: Mapping[str, Manifest], splits: Mapping[str, Split]
 ) -> tuple[str, ...]:
-    """Check that the data have the labels and the classes of every task.
+    """Check that the data contain the labels and the classes of every task.
 
     Args:
         manifests: Manifests by `source_key`.
@@ -40,7 +40,7 @@ def check_tasks(
 
     Raises:
         InputError: A label of a task is not in the manifest, or a part of a split has no subject of a class; all such
-            problems are reported at once.
+            problems are reported together.
     """
     problems: dict[str, InputError] = {}
     notes: dict[str, None] = {}
@@ -79,7 +79,7 @@ def _missing(study: Study, task: Task, manifest: Manifest, split: Split, hint: s
         return []
     known = {clip.label for clip in manifest.labelled if clip.label is not None}
     if any(known.isdisjoint(labels) for labels in task.labels):
-        hint = f"A class has no subject at all; labels of the manifest: {labels_text(known)}. Define `tasks` over them."
+        hint = f"A class has no subjects; labels of the manifest: {labels_text(known)}. Define `tasks` with them."
     return [_problem(study, ("tasks", task.name), rule, hint=hint)]
 
 

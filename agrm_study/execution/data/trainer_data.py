@@ -24,8 +24,8 @@ def trainer_manifest(name: str, cache: Path, *, write: bool) -> Manifest:
         write: Whether to write the manifest for workers.
 
     Raises:
-        InputError: The samples violate a rule, e.g. samples of one group have two labels or sites. A message gives the
-            number of the sample as its line, from 1.
+        InputError: The samples violate a rule, e.g. samples of one group have different labels or sites. The line in a
+            message is the number of the sample, starting at 1.
     """
     trainer = own_class("trainer", name)
     clips = tuple(_clips(name, trainer.samples(), trainer.fingerprint()))
@@ -42,7 +42,7 @@ def trainer_manifest(name: str, cache: Path, *, write: bool) -> Manifest:
 
 
 def checksum_of(fingerprint: object, sample: str) -> str:
-    """Checksum of a sample: 64 hexadecimal digits over the fingerprint of its trainer's data and its id."""
+    """Checksum of a sample: 64 hexadecimal digits computed from the fingerprint of the trainer's data and its id."""
     return hashlib.sha256(f"{fingerprint}\0{sample}".encode()).hexdigest()
 
 

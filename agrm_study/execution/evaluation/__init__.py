@@ -1,1 +1,1 @@
-"""Evaluation of finished trials on data other than their own."""
+"""Evaluation of finished trials on external sets and on corrupted copies of the test part."""

@@ -31,8 +31,8 @@ class FinishedNetwork:
 
     Attributes:
         row: Its `trials` record.
-        arm: The first arm whose cell it fills.
-        fold, repeat: The fold that it tests, and its repeat; None and 0 without folds.
+        arm: The first arm that uses the trial.
+        fold, repeat: The fold used as its test part, and the repeat; None and 0 without folds.
     """
 
     row: dict[str, Any]
@@ -56,7 +56,7 @@ class FinishedNetworks:
         networks: Trials that can be evaluated, in the order of the plan.
         without_weights: Cells of trials without weights, with the reason.
         unfinished: Number of planned trials that have not finished.
-        cells: Cells of the arms.
+        cells: Cells of the given arms.
     """
 
     study: Study
@@ -125,7 +125,7 @@ def finished_networks(results: Location, arms: Sequence[str] = ()) -> FinishedNe
 
 
 def _digest(results: Location, row: dict[str, Any]) -> str | None:
-    """Digest of a trial's weights, from its record or, if the record has none, from the file; None without weights."""
+    """Digest of a trial's weights, from its record or, if the record has none, from the file; None if missing."""
     file = results / "checkpoints" / str(row["trial_id"]) / WEIGHTS
     if row["weights_digest"] is not None:
         return str(row["weights_digest"]) if file.exists() else None

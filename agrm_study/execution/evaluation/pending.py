@@ -1,4 +1,4 @@
-"""Evaluations still missing from a set, according to the records of earlier evaluations."""
+"""Evaluations that are still missing for a set, according to the records of earlier evaluations."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Pending:
     """Evaluations to run.
 
     Attributes:
-        works: One per trial with missing parts.
+        works: Evaluations to run, one per trial with missing parts.
         done: Ids of the trials without missing parts.
         notes: Reasons for repeating earlier evaluations, one sentence each.
     """
@@ -35,11 +35,11 @@ class Pending:
 
 
 def pending(results: Location, folder: Location, data: DataOfSet, *, again: bool) -> Pending:
-    """The evaluations missing from a set.
+    """The evaluations that are missing for a set.
 
-    A part is reused from the records if its rows match their digest, and weights, data and corruptions are unchanged.
-    If anything is evaluated, results of different code versions are evaluated again, so that all numbers of a set come
-    from one version.
+    A part is reused from the records if its rows match their digest and the weights, data and corruptions are
+    unchanged. If anything is evaluated, evaluations by other versions of the code are repeated, so that all numbers of
+    a set come from one version.
 
     Args:
         results: Results folder of the study.

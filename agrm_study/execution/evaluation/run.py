@@ -38,8 +38,8 @@ class EvaluationSummary:
 
     Attributes:
         total: Finished trials of the selected arms to which the set applies, with or without weights.
-        before: Trials that had been evaluated before.
-        without_weights: Trials whose weights are missing, one sentence each.
+        before: Trials that were already evaluated.
+        without_weights: Trials without weights and the reasons, one sentence per trial.
         unfinished: Planned trials of the selected arms that have not finished training.
         error: Reason for an early end; empty for a normal end.
     """
@@ -64,7 +64,7 @@ class EvaluationSummary:
 
     @property
     def sentence(self) -> str:
-        """Outcome in one line."""
+        """One-line description of the outcome."""
         end = ", interrupted" if self.interrupted else ""
         text = (
             f"{self.name}: {self.before + self.evaluated} of {self.total} finished trials evaluated"
@@ -78,7 +78,7 @@ class EvaluationSummary:
 
 
 class EvaluationSource(WorkSource):
-    """Trials to evaluate; a failure never holds back others."""
+    """Trials to evaluate; a failure never holds back other trials."""
 
     def observe(self, event: TrialEvent) -> Sequence[Work]:
         self._order.observe(event)
@@ -99,7 +99,7 @@ def evaluate(
 
     Args:
         results: Results folder of the study.
-        options: Options for running trials; the results folder in them is not used.
+        options: Options for running trials; their results folder is ignored.
         arms: Arms to evaluate; all if empty.
         again: Repeat evaluations that are already recorded.
 
@@ -137,7 +137,7 @@ class _Evaluation:
         self._stop_shown = False
 
     def run(self, wanted: ExternalSet | CorruptedCopies, again: bool) -> EvaluationSummary:
-        asking = Step("Asking the nodes of the cluster", 0, 0)
+        asking = Step("Checking the nodes of the cluster", 0, 0)
         self._backend.check(self._folder, self._view.message, lambda: self._step(asking))
         data = wanted.prepare(
             self._results,

@@ -40,7 +40,7 @@ from agrm_study.training.data.manifest import Manifest, read_manifest
 from agrm_study.training.data.splits import Split, make_split
 
 DEFINITION: Final = 1
-"""Version of the definitions of corruptions; increment it when one changes."""
+"""Version of the definitions of the corruptions; increment it when a definition changes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +49,7 @@ class DataOfSet:
 
     Attributes:
         networks: The trials to which the set applies.
-        prepared: Manifests, splits and stores, by `data_of`.
+        prepared: Manifests, splits and stores, by the recipe returned by `data_of`.
         write: Writes additional records of the set into its folder.
         data_of: The recipe that identifies a trial's data in `prepared`.
     """
@@ -139,7 +139,7 @@ class ExternalSet:
     def _own_data(
         self, found: FinishedNetworks, cache: Path, workers: int, on_step: OnStep
     ) -> Collection[tuple[Manifest, Split]]:
-        """Distinct pairs of manifest and split of the study's trials."""
+        """Distinct (manifest, split) pairs of the study's trials."""
         manifests: dict[str, Manifest] = {}
         pairs: dict[str, tuple[Manifest, Split]] = {}
         for network in found.networks:
@@ -154,7 +154,7 @@ class ExternalSet:
         return pairs.values()
 
     def _own_manifest(self, recipe: Recipe, study: Study, cache: Path, workers: int, on_step: OnStep) -> Manifest:
-        """A manifest of the study."""
+        """The manifest of a recipe of the study."""
         if self.trained_on is not None:
             return read_manifest(self.trained_on, require_files=False)
         if recipe.data.manifest is None:
@@ -165,9 +165,9 @@ class ExternalSet:
             return read_manifest(recipe.data.manifest, require_files=False)
         except InputError as error:
             raise InputError(
-                "the study's manifest is needed, to check that the networks have not seen the set: " + error.rule,
+                "the study's manifest is needed to check that the networks have not seen the set: " + error.rule,
                 where=recipe.data.manifest,
-                hint="If it was moved, give its new path with --trained-on.",
+                hint="If it was moved, specify its new path with --trained-on.",
             ) from None
 
 
@@ -176,7 +176,7 @@ class CorruptedCopies:
     """Corrupted copies of the study's test part.
 
     Attributes:
-        severities: 1 to 5.
+        severities: Severities, from 1 to 5.
     """
 
     kinds: Sequence[str]
@@ -220,7 +220,7 @@ def _require_same(network: FinishedNetwork, found: tuple[str, str], where: str) 
     planned = (network.row["data_fingerprint"], network.row["split_fingerprint"])
     if found != planned:
         raise InputError(
-            "the study's data must be the same as in training",
+            "the study's data must be unchanged since training",
             where=where,
             given=f"fingerprints {', '.join(found)}",
             allowed=f"{', '.join(map(str, planned))} ({network.arm}, seed {network.recipe.seed})",

@@ -69,11 +69,11 @@ def check_shared_memory(place: Path = Path("/dev/shm")) -> Iterator[Finding]:  #
     try:
         usage = shutil.disk_usage(place)
     except OSError:
-        yield note("shared memory", f"there is no {place}", "Ray keeps its objects in /tmp instead, which is slower.")
+        yield note("shared memory", f"there is no {place}", "Ray stores its objects in /tmp instead, which is slower.")
         return
     text = f"{usage.free / 2**20:.0f} MiB free in {place}"
     if usage.free < LEAST_SHARED_MIB * 2**20:
-        advice = "Start the container with more (`docker run --shm-size=1g`); Ray uses the slower /tmp."
+        advice = "Start the container with more (`docker run --shm-size=1g`); otherwise, Ray uses the slower /tmp."
         yield note("shared memory", text, advice)
     else:
         yield ok("shared memory", text)
@@ -106,7 +106,7 @@ def check_clock() -> Iterator[Finding]:
 
 
 LEAST_THREADS: Final = 400
-"""Threads of a local Ray instance with one worker, and room for the libraries that a worker imports."""
+"""Threads needed by a local Ray instance with one worker and by the libraries that a worker imports."""
 
 
 def check_ray_start() -> Iterator[Finding]:
@@ -121,7 +121,7 @@ def _check_folder() -> Finding:
         folder = make_ray_folder()
     except NoRayFolder as error:
         advice = f"Set RAY_TMPDIR to a writable folder on a local disk, of at most {LONGEST_PLACE} characters."
-        return problem("ray folder", f"no place for Ray's sockets and logs: {error}", advice)
+        return problem("ray folder", f"no location for Ray's sockets and logs: {error}", advice)
     remove_ray_folder(folder)
     return ok("ray folder", f"private, in {folder.parent}")
 
@@ -134,11 +134,11 @@ def _check_loopback() -> Finding:
     except OSError as error:
         text = f"127.0.0.1 cannot be used ({error.strerror or error})"
         return problem("loopback", text, "Bring the interface up: `ip link set lo up`.")
-    return ok("loopback", "127.0.0.1 answers")
+    return ok("loopback", "127.0.0.1 is reachable")
 
 
 def _check_threads() -> Finding:
-    """Whether the limits on processes and threads leave room for Ray's threads."""
+    """Whether the limits on processes and threads are sufficient for Ray's threads."""
     rooms = {name: limit - used for name, limit, used in _thread_limits()}
     if not rooms:
         return ok("threads", "no limit")
@@ -153,7 +153,7 @@ def _check_threads() -> Finding:
 
 
 def _thread_limits(group: Path = Path("/sys/fs/cgroup")) -> Iterator[tuple[str, int, int]]:
-    """Name, limit and use of each limit on the number of threads."""
+    """Name, value and current use of each limit on the number of threads."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NPROC)
     if soft != resource.RLIM_INFINITY and os.getuid() != 0:  # the kernel does not enforce it for root
         yield "ulimit -u", soft, _own_threads()

@@ -14,7 +14,7 @@ from agrm_study.execution.provenance import installed_versions
 PYTHON: Final = ((3, 11), (3, 14))
 """Supported versions of Python: minimum (inclusive) and maximum (exclusive)."""
 SHOWN: Final = ("torch", "torchvision", "ray", "numpy", "pandas", "pyarrow", "optuna", "av", "decord")
-OLDEST_DRIVER: Final = "Install a torch that was built for this driver, or a newer driver."
+OLDEST_DRIVER: Final = "Install a build of torch for this driver, or a newer driver."
 
 
 def check_python() -> Iterator[Finding]:
@@ -24,14 +24,14 @@ def check_python() -> Iterator[Finding]:
     if PYTHON[0] <= sys.version_info[:2] < PYTHON[1]:
         yield ok("python", f"{found} ({sys.executable})")
     else:
-        yield problem("python", found, f"Use Python {oldest} or newer, below {newest}.")
+        yield problem("python", found, f"Use Python {oldest} or newer, but older than {newest}.")
 
 
 def check_packages() -> Iterator[Finding]:
-    """Whether every required package is installed in a supported version."""
+    """Whether a supported version of every required package is installed."""
     wrong = list(unmet_requirements())
     if wrong:
-        yield problem("packages", "; ".join(wrong), "`pip install --upgrade agrm-study` in this environment.")
+        yield problem("packages", "; ".join(wrong), "Run `pip install --upgrade agrm-study` in this environment.")
         return
     yield ok("packages", ", ".join(f"{name} {version}" for name, version in installed_versions(SHOWN).items()))
 
@@ -62,13 +62,11 @@ def check_torch() -> Iterator[Finding]:
     try:
         import torch
     except (ImportError, OSError) as error:
-        yield problem(
-            "torch", f"cannot be imported ({_first_line(error)})", "Install torch again, in this environment."
-        )
+        yield problem("torch", f"cannot be imported ({_first_line(error)})", "Reinstall torch in this environment.")
         return
     total = float((torch.ones(8, 8) @ torch.ones(8, 8)).sum())
     if total != 512.0:
-        yield problem("torch", f"a product of ones gave {total:g} instead of 512", "Install torch again.")
+        yield problem("torch", f"a product of matrices of ones gave {total:g} instead of 512", "Reinstall torch.")
         return
     yield ok("torch", f"{torch.__version__} works on the CPU")
     yield from _check_gpus()
@@ -80,7 +78,7 @@ def _check_gpus() -> Iterator[Finding]:
     built_for = torch.version.cuda
     if not torch.cuda.is_available():
         if built_for is None:
-            text = "none used: this torch is built for CPUs only"
+            text = "none used: this build of torch supports only CPUs"
         else:
             text = f"none found (torch is built for CUDA {built_for})"
         yield note(

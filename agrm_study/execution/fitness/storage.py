@@ -1,4 +1,4 @@
-"""Checks of the folders of results and clip stores: writing, renaming, locks, free space."""
+"""Checks of the folders for results and clip stores: writing, renaming, locks, free space."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ from agrm_study.records.location import Location
 
 RESULTS_GB: Final = 1.0
 STORE_GB: Final = 10.0
-"""Free space below which a folder gets a note; the protocol's store of 1,000 clips is about 9 GB."""
+"""Free space below which a folder triggers a note; the protocol's store of 1,000 clips is about 9 GB."""
 NO_ROOM_GB: Final = 0.2
 CLOCK_SKEW_S: Final = 5.0
 
 
 def check_storage(results: Path) -> Iterator[Finding]:
-    """Checks the results folder (or the location where it will be created) and the folder of clip stores."""
+    """Checks the results folder (or the location where it will be created) and the folder for clip stores."""
     yield from _check_folder("results folder", results)
     yield from _check_room(
-        "free for results", results, RESULTS_GB, "Free disk space, or give `--results` on a larger disk."
+        "free for results", results, RESULTS_GB, "Free disk space, or choose a `--results` folder on a larger disk."
     )
-    advice = f"Set {CACHE_VARIABLE} to a folder on a larger disk; `agrm-study plan STUDY` shows how much a store takes."
+    advice = f"Set {CACHE_VARIABLE} to a folder on a larger disk; `agrm-study plan STUDY` shows the size of each store."
     yield from _check_room("free for stores", cache_folder(results), STORE_GB, advice)
 
 
 def _check_folder(check: str, folder: Path) -> Iterator[Finding]:
-    """Checks what the ledger requires: writing, renaming over a file, locking, and a synchronised clock."""
+    """Checks the requirements of the ledger: writing, renaming over a file, locking, and a synchronised clock."""
     place = existing(folder)
     if not place.is_dir():
-        yield problem(check, f"{place} is a file", "Name another folder.")
+        yield problem(check, f"{place} is a file", "Choose another folder.")
         return
     missing = "" if place == folder.absolute() else f" (does not exist yet; tested in {place})"
     first, second = (place / f".agrm-study-doctor-{uuid.uuid4().hex[:8]}{end}" for end in ("", ".2"))
@@ -54,13 +54,13 @@ def _check_folder(check: str, folder: Path) -> Iterator[Finding]:
     else:
         skew = written - time.time()
         if abs(skew) > CLOCK_SKEW_S:
-            advice = "Synchronise both with one server (NTP), otherwise updates of trials appear outdated."
-            yield note(check, f"the clock of the disk's server differs by {skew:+.0f} s from this machine's", advice)
+            advice = "Synchronise both clocks with NTP; otherwise, updates of trials appear outdated."
+            yield note(check, f"the file server's clock differs by {skew:+.0f} s from the local clock", advice)
         if _locks(second):
             yield ok(check, f"{folder}{missing}: writable, renames and locks work")
         else:
             advice = "Start each run there with --join: without it, agrm-study cannot detect a second run."
-            yield note(check, f"{folder}{missing}: writable, but the file system has no locks", advice)
+            yield note(check, f"{folder}{missing}: writable, but the file system does not support locks", advice)
         yield from check_joining(Location.of(place))
     finally:
         for file in (first, second):
@@ -70,7 +70,7 @@ def _check_folder(check: str, folder: Path) -> Iterator[Finding]:
 def check_joining(folder: Location) -> Iterator[Finding]:
     """Whether runs can share a folder or bucket (`run --join`); its test files are removed afterwards."""
     if wrong := probe(folder):
-        yield note("joined runs", f"{folder.address}: {wrong}", "Start one run at a time there, without --join.")
+        yield note("joined runs", f"{folder.address}: {wrong}", "Start one run at a time, without --join.")
     else:
         yield ok("joined runs", "several runs can share the folder with --join")
 

@@ -1,4 +1,4 @@
-"""Checks that both decoders read a tiny video exactly."""
+"""Checks that both decoders read a tiny video correctly."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ WIDEST_ERROR: Final = 12.0
 
 
 def check_video(folder: Path | None = None) -> Iterator[Finding]:
-    """Write H.264 and MPEG-4 videos with the installed libraries, and read the frames with every decoder."""
+    """Write H.264 and MPEG-4 videos with the installed libraries, and read their frames with every decoder."""
     try:
         import av  # noqa: F401
         import cv2  # noqa: F401
     except (ImportError, OSError) as error:
         yield problem(
-            "video", f"a library cannot be imported ({error})", "`pip install --upgrade av opencv-python-headless`."
+            "video", f"a library cannot be imported ({error})", "Run `pip install --upgrade av opencv-python-headless`."
         )
         return
     with tempfile.TemporaryDirectory(dir=folder) as place:
@@ -52,7 +52,7 @@ def _check(path: Path, codec: str) -> Iterator[Finding]:
     try:
         info = probe(path)
     except VideoError as error:
-        yield problem(label, f"cannot be read ({error})", "`pip install --upgrade av`.")
+        yield problem(label, f"cannot be read ({error})", "Run `pip install --upgrade av`.")
         return
     good = []
     for name, decoder in DECODERS.items():
@@ -64,15 +64,16 @@ def _check(path: Path, codec: str) -> Iterator[Finding]:
             continue
         failed = _failure(path, name, drawn)
         if failed:
-            yield problem(label, f"{name} {failed}", f"Install {'av' if name == 'pyav' else name} again.")
+            yield problem(label, f"{name} {failed}", f"Reinstall {'av' if name == 'pyav' else name}.")
         else:
             good.append(name)
     if good:
-        yield ok(label, f"{' and '.join(good)} read{'s' if len(good) == 1 else ''} the right frames")
+        yield ok(label, f"{' and '.join(good)} return{'s' if len(good) == 1 else ''} the correct frames")
 
 
 def _failure(path: Path, decoder: str, drawn: Sequence[object]) -> str:
-    """Problem with the frames of a decoder; empty if there is none. Decodes in a child process, since it may crash."""
+    """Problem with the frames from a decoder; empty if there is none. The decoder, which may crash, runs in a child
+    process."""
     import numpy as np
 
     from agrm_study.training.data.decoding.killable import Failure, shared_pool
@@ -82,7 +83,7 @@ def _failure(path: Path, decoder: str, drawn: Sequence[object]) -> str:
         return f"fails ({found.message})"
     errors = [float(np.abs(found[i].astype(float) - np.asarray(drawn[i], dtype=float)).mean()) for i in range(FRAMES)]
     worst = int(np.argmax(errors))
-    return "" if errors[worst] <= WIDEST_ERROR else f"gives the wrong picture for frame {worst}"
+    return "" if errors[worst] <= WIDEST_ERROR else f"returns a wrong image for frame {worst}"
 
 
 def read_some(path: Path, decoder: str) -> object:
