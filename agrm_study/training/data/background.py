@@ -1,9 +1,9 @@
-"""Estimates the walker's bounding boxes by background subtraction, for a fixed camera and a manifest without boxes.
+"""Estimation of a walker's bounding boxes by background subtraction, for fixed cameras and manifests without boxes.
 
 A pixel is foreground if it differs from an earlier and from a later frame, or from one of them and from the background
 (the median over the clip). Mixture models such as OpenCV's MOG2 absorb a person who walks towards the camera into the
-background, because the person stays at the same image position. The largest foreground region of each frame is the
-walker. A median filter over time removes outliers caused by flickering light or missed frames.
+background, because the person stays at the same image position. The largest foreground region of each frame is
+taken as the walker. A median filter over time removes outliers caused by flickering light or missed detections.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ SMALLEST = 0.01
 SEEN = 0.3
 """Minimum fraction of frames in which a person must be detected."""
 MEDIAN_S = 0.6
-"""Window of the median filter over a box's path, in seconds."""
+"""Window of the median filter over time, in seconds."""
 LAG_S = 0.25
-"""Distance to the earlier and the later comparison frame, in seconds."""
+"""Time between a frame and each of its comparison frames, in seconds."""
 LEAST_CHANGE, NOISE_FACTOR = 18.0, 6.0
-"""A pixel has changed if it differs by more grey levels than the larger of `LEAST_CHANGE` and `NOISE_FACTOR` times the
-frame-to-frame noise."""
+"""A pixel has changed if it differs by more than the larger of `LEAST_CHANGE` and `NOISE_FACTOR` times the
+frame-to-frame noise, in grey levels."""
 
 
 def estimate_boxes(record: ClipRecord, info: VideoInfo) -> tuple[Box, ...]:
-    """Estimate key boxes of the single walker in a clip of a fixed camera.
+    """Estimate key boxes of the single walker in a clip from a fixed camera.
 
     Returns:
         Boxes (frame, x, y, w, h) in pixels of the displayed frame (after rotation).
@@ -89,7 +89,7 @@ def moving_boxes(frames_THWC: NDArray[np.uint8], lag: int) -> NDArray[np.float64
 def moving_masks(frames_THWC: NDArray[np.uint8], lag: int) -> NDArray[np.uint8]:
     """Foreground masks (T, H, W) of 0 and 1; `lag` is the distance to the comparison frames, in frames."""
     blurred = np.stack([cv2.GaussianBlur(frame, (5, 5), 0) for frame in frames_THWC])
-    # The median uses a sample of the frames, which bounds its memory on long clips.
+    # The median is computed from a sample of the frames, which bounds its memory use for long clips.
     scene = np.median(blurred[:: max(1, len(blurred) // 60)], axis=0).astype(np.uint8)
     noise = float(np.median(cv2.absdiff(blurred[1:], blurred[:-1]))) if len(blurred) > 1 else 0.0
     threshold = max(LEAST_CHANGE, NOISE_FACTOR * noise)
@@ -106,7 +106,8 @@ def moving_masks(frames_THWC: NDArray[np.uint8], lag: int) -> NDArray[np.uint8]:
 def _comparison_frames(frame: int, lag: int, count: int) -> tuple[int, int]:
     """Indices of the two comparison frames.
 
-    They lie `lag` frames before and after. Near the ends of a clip both lie on the same side, which avoids ghosts.
+    They are `lag` frames before and after the frame. Near the ends of a clip, both are on the same side, which avoids
+    ghosting.
     """
     if frame < lag:
         one, other = frame + lag, frame + 2 * lag
@@ -122,7 +123,7 @@ def _differs(image_HWC: NDArray[np.uint8], other_HWC: NDArray[np.uint8], thresho
 
 
 def median_over_time(path_TD: NDArray[np.float64], window: int) -> NDArray[np.float64]:
-    """Running median (T, D) over `window` samples (rounded up to odd).
+    """Running median (T, D) over `window` samples (rounded up to an odd number).
 
     The ends are padded by odd reflection, so that a path of constant velocity is unchanged.
     """

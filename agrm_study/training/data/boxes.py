@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from agrm_study.training.data.manifest import Box
 
 SMOOTH_S = 0.4
-"""Standard deviation of the Gaussian that smooths the window's path, in seconds."""
+"""Standard deviation of the Gaussian that smooths the path of the crop window, in seconds."""
 MARGIN = 1.1
 """Ratio of the square's side to the longer side of the box."""
 
@@ -19,16 +19,19 @@ BoxPart = Literal["whole", "legs"]
 
 
 def boxes_at(boxes: tuple[Box, ...], frames_T: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Boxes (T, 4) as x, y, w, h at the given frames, interpolated linearly and constant outside the key boxes."""
+    """Boxes (T, 4) as x, y, w, h at the given frames.
+
+    They are interpolated linearly between the key boxes and constant outside them.
+    """
     keys = np.asarray(boxes, dtype=np.float64)
     return np.stack([np.interp(frames_T, keys[:, 0], keys[:, column]) for column in range(1, 5)], axis=1)
 
 
 def key_boxes(boxes: tuple[Box, ...], tolerance: float) -> tuple[Box, ...]:
-    """A small subset of the boxes (Douglas and Peucker 1973) from which linear interpolation yields all of them.
+    """A small subset of the boxes from which linear interpolation reproduces all boxes (Douglas and Peucker 1973).
 
     Args:
-        boxes: Boxes of increasing frames.
+        boxes: Boxes in order of increasing frame number.
         tolerance: Maximum error of an interpolated value, in pixels.
     """
     keys = np.asarray(boxes, dtype=np.float64)
@@ -52,7 +55,7 @@ def square_windows(
 
     Args:
         boxes: Key boxes.
-        frames_T: Indices of the stored frames in the file.
+        frames_T: Indices of the stored frames in the video file.
         fps: Frame rate of the stored frames; converts the smoothing from seconds to samples.
         part: `whole` for the whole box, `legs` for its lower half.
 
@@ -90,7 +93,7 @@ def crop_square(
     height, width = frame_HWC.shape[:2]
     pixels = max(2, round(side))
     left, top = round(centre_x - pixels / 2), round(centre_y - pixels / 2)
-    # A window that leaves the frame completely is held at its edge.
+    # A window that is completely outside the frame is moved to its edge.
     left = min(max(left, 1 - pixels), width - 1)
     top = min(max(top, 1 - pixels), height - 1)
     inside = frame_HWC[max(top, 0) : min(top + pixels, height), max(left, 0) : min(left + pixels, width)]

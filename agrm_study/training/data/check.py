@@ -1,4 +1,4 @@
-"""Checks every video of a manifest and reports findings that prevent a study, or notes."""
+"""Checks of every video in a manifest; each finding either prevents a study or is a note."""
 
 from __future__ import annotations
 
@@ -113,8 +113,8 @@ def check_manifest(
     """Decode every file of a manifest completely and collect findings.
 
     Args:
-        manifest: Read with `require_files=False`, so that missing files become findings instead of an error.
-        clip: The preprocessing to check against (window length, smallest frame, the network's square).
+        manifest: The manifest, read with `require_files=False`, so that missing files become findings, not errors.
+        clip: The preprocessing to check against (window length, minimum frame size, test square).
         workers: Number of decoding processes.
         on_progress: Called with the number of checked files and the total number of files.
         stall_s: Seconds without progress after which decoding of a file is aborted.
@@ -182,7 +182,7 @@ def _notes(record: ClipRecord, info: VideoInfo) -> Iterable[tuple[str, str]]:
 
 
 def _manifest_findings(manifest: Manifest, clip: Clip) -> list[Finding]:
-    """Findings that need only the manifest."""
+    """Findings that can be determined from the manifest alone."""
     findings = [
         _finding(manifest.by_id[problem.clip_id], problem.kind, problem.message)
         for problem in manifest_problems(manifest, clip)

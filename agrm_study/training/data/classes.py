@@ -1,4 +1,4 @@
-"""Subjects of a task by class and part of the split, and the rules that they must follow."""
+"""Subjects of a task by class and part of the split, and checks for missing classes and unknown or ignored labels."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def subjects_by_class(split: Split, manifest: Manifest, task: Task) -> dict[Part
 
 
 def missing_classes(split: Split, manifest: Manifest, task: Task) -> str | None:
-    """The rule that a split violates if a part has no subject of a class, with the counts; otherwise None."""
+    """Message, with counts, if a part of the split has no subject of a class; otherwise None."""
     counts = subjects_by_class(split, manifest, task)
     lacking = [
         f"{words} part: {some(names, SHOWN)}"
@@ -68,13 +68,13 @@ def labels_text(labels: Iterable[str]) -> str:
 
 
 def ignored_labels(manifest: Manifest, split: Split, task: Task) -> str | None:
-    """Note on the subjects in a split whose label the task ignores; None without such subjects."""
+    """Note on the subjects in a split whose label the task ignores; None if there are none."""
     clips = (clip for part in LABELLED_PARTS for clip in map(manifest.by_id.__getitem__, split.clips(part)))
     return ignored_note({clip.subject_id: clip.label for clip in clips if clip.label is not None}, task)
 
 
 def ignored_note(label_of: Mapping[str, str], task: Task) -> str | None:
-    """Note on the subjects, by id, whose label the task ignores; None without such subjects."""
+    """Note on the subjects whose label the task ignores, from the label of each subject; None if there are none."""
     ignored = [label for label in label_of.values() if not task.has(label)]
     if not ignored:
         return None

@@ -13,7 +13,7 @@ from agrm_study.study.errors import InputError
 from agrm_study.training.data.workbook import SAVE_AS_CSV, WORKBOOKS, workbook_lines
 
 LONGEST_CELL = 1 << 28
-"""Maximum number of characters of a cell; key boxes of every frame exceed the default of the `csv` module."""
+"""Maximum number of characters in a cell; key boxes for every frame exceed the default limit of the `csv` module."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +37,8 @@ def read_csv(path: Path) -> CsvFile:
     """Read a CSV file delimited by `,`, `;` or tab, or the only sheet of an .xlsx or .xlsm workbook.
 
     The encoding of a CSV file is UTF-8 (with or without a byte-order mark), UTF-16, or Windows-1252. A first line
-    `sep=;` specifies the delimiter. Unnamed columns that are blank or contain row numbers, as written by pandas, are
-    omitted.
+    such as `sep=;` specifies the delimiter. Unnamed columns that are blank or contain row numbers, as written by
+    pandas, are omitted.
 
     Raises:
         InputError: The file is missing, empty or not a table, a column is duplicated, or a row differs in length from
@@ -79,13 +79,13 @@ def _csv_lines(path: Path) -> Iterator[tuple[int, list[str]]]:
 
 
 def _without_separator_line(text: str) -> tuple[str, str | None]:
-    """Text with a blank first line instead of Excel's `sep=;`, and the separator specified by that line."""
+    """The text with Excel's `sep=;` line blanked, and the separator specified by this line."""
     match = re.match(r'"?sep=([,;\t|])"?[,;\t]*(?=\r|\n|$)', text, re.IGNORECASE)
     return (text[match.end() :], match[1]) if match else (text, None)
 
 
 def _without_row_numbers(file: CsvFile) -> CsvFile:
-    """A table without unnamed columns that are blank or contain row numbers; others are named by their number."""
+    """The table without unnamed columns that are blank or contain row numbers."""
     dropped = {name for name in file.columns if _unnamed(name) and _blank_or_count(file, name)}
     rows = tuple(
         CsvRow(row.line, {name: cell for name, cell in row.cells.items() if name not in dropped}) for row in file.rows

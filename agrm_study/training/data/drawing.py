@@ -19,11 +19,11 @@ WHITE, RED, DARK = (255, 255, 255), (90, 90, 255), (30, 30, 30)
 HEIGHT = 180
 """Height of one picture in a sheet, in pixels."""
 CAPTION = 150
-"""Width of the column of captions, in pixels."""
+"""Width of the caption column, in pixels."""
 LINE = 22
 """Height of a line of text, in pixels."""
 NARROWEST = 820
-"""Minimum width of a sheet, so that the legend fits, in pixels."""
+"""Minimum width of a sheet in pixels, so that the legend fits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Row:
     Attributes:
         caption: Text to the left of the pictures.
         frames_THWC: RGB pictures, one per column.
-        marks: Rectangles of each picture; empty for none.
+        marks: Rectangles on each picture; empty if there are none.
     """
 
     caption: str

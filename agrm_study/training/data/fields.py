@@ -16,7 +16,7 @@ from agrm_study.study.errors import InputError, did_you_mean
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A raw value and its location; every reader returns a validated value or raises an `InputError` with the location.
+    """A raw value and its location; the methods return a validated value or raise an `InputError` with the location.
 
     Attributes:
         path: The table's file.
@@ -123,7 +123,7 @@ def parse_boxes(cell: Cell, frames: int = 0) -> Boxes | None:
 
 
 def box_problem(boxes: Boxes, frames: int = 0) -> str | None:
-    """The rule that key boxes violate in a clip with this number of frames (0: unknown), or None."""
+    """The rule that the key boxes violate, or None; `frames` is the number of frames of the clip (0 if unknown)."""
     keys = [box[0] for box in boxes]
     if not boxes or any(not math.isfinite(value) for box in boxes for value in box):
         return "is not a list of boxes"

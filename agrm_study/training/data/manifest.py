@@ -1,7 +1,7 @@
 """The manifest of a data set: clip records, validation, reading and writing.
 
-A manifest has one row per clip: `manifest.parquet` for programs and `manifest.csv` next to it for people. Paths are
-relative to the manifest's folder, so that a data set can be moved as a whole.
+A manifest has one row per clip and is written twice: as `manifest.parquet` for programs, and as `manifest.csv` in the
+same folder for people. Paths are relative to this folder, so that a data set can be moved as a whole.
 """
 
 from __future__ import annotations
@@ -44,14 +44,14 @@ class ClipRecord:
         frames: Number of presented frames (after edit lists); 0 for an unreadable file.
         fps: Mean frames per second.
         width, height: Size of a displayed frame (after rotation), in pixels.
-        rotation: Clockwise rotation stated by the container, in degrees: 0, 90, 180 or 270.
+        rotation: Clockwise rotation specified by the container, in degrees: 0, 90, 180 or 270.
         checksum: SHA-256 of the file, hexadecimal.
         source: The data set (`spwvd`, `casia_b`, `folder`, …).
         site: Hospital, laboratory or other location of the recording, or None.
         sex: `male`, `female` or None.
-        age: Years, or None.
-        boxes: Key boxes of the person (frame, x, y, w, h) in pixels of the displayed frame, interpolated linearly
-            between keys; None without boxes.
+        age: Age in years, or None.
+        boxes: Key boxes of the person (frame, x, y, w, h) in pixels of the displayed frame, with linear
+            interpolation between them; None if unknown.
     """
 
     subject_id: str
@@ -75,7 +75,7 @@ class ClipRecord:
 
     @property
     def seconds(self) -> float:
-        """Length in seconds; 0 for an unreadable file."""
+        """Duration in seconds; 0 for an unreadable file."""
         return self.frames / self.fps if self.fps > 0 else 0.0
 
 
@@ -173,7 +173,7 @@ def write_manifest(clips: Iterable[ClipRecord], folder: Path | str) -> Path:
     """Write `manifest.parquet` and `manifest.csv`, and return the path of the Parquet file.
 
     Paths of videos inside the folder are written relative to it, others as absolute paths. The new files are validated
-    by the rules of `read_manifest` before they replace the old ones, each atomically.
+    against the rules of `read_manifest` before they replace the old ones; each file is replaced atomically.
 
     Raises:
         InputError: The rows violate a rule of `read_manifest`; the old files are unchanged.
@@ -201,7 +201,7 @@ def write_manifest(clips: Iterable[ClipRecord], folder: Path | str) -> Path:
 
 
 def _check_written(parquet: Path, written: Path, clips: Sequence[ClipRecord]) -> None:
-    """Read a temporary file as the future manifest; errors refer to the video of the row."""
+    """Validate a temporary file as the future manifest; errors report the video of the invalid row."""
     columns, rows = read_rows(written)
     numbered = [(number, cells) for number, (_, cells) in enumerate(rows, start=1)]
     try:
@@ -218,12 +218,12 @@ def _encodable(clip: ClipRecord) -> bool:
 
 
 def printable(path: Path | str) -> str:
-    """A path as text that can be printed and written as JSON; bytes that are not UTF-8 appear as `\\xNN`."""
+    """A path as text that can be printed and written as JSON; bytes that are not UTF-8 are escaped as `\\xNN`."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def read_rows(path: Path) -> tuple[Sequence[str], list[tuple[int, Mapping[str, Any]]]]:
-    """Columns, and rows with their line number in a CSV file or row number (from 1) in a Parquet file.
+    """Column names, and rows with their line number in a CSV file or row number (from 1) in a Parquet file.
 
     Raises:
         InputError: The file is missing or is not a readable table.
@@ -284,7 +284,7 @@ def _check_columns(path: Path, columns: Sequence[str]) -> None:
 
 
 def read_name(cell: Cell) -> str | None:
-    """A label or the name of a site; None for a blank cell."""
+    """Read a label or the name of a site; None for a blank cell."""
     if (text := cell.optional_text()) is None:
         return None
     if problem := label_problem(text):

@@ -1,4 +1,4 @@
-"""Matching of names that differ only in Unicode normal form, case, or number format changed by a spreadsheet."""
+"""Matching of names that differ only in Unicode normal form, case, or spreadsheet number format."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from agrm_study.study.errors import did_you_mean
 
 
 def name_key(name: str) -> str:
-    """A name normalised for Unicode form and case, so that names that look alike are equal."""
+    """A name normalised for Unicode form and case, so that names that look alike compare equal."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold()).strip()
 
 
@@ -23,7 +23,7 @@ def spreadsheet_key(name: str) -> str:
 
 
 class Names:
-    """Known names, looked up by the spelling used by a person or a spreadsheet."""
+    """Known names, looked up by a spelling from a user or a spreadsheet."""
 
     def __init__(self, known: Iterable[str]) -> None:
         self._known = set(known)
@@ -55,7 +55,7 @@ def resolve_name(name: str, known: Iterable[str]) -> str | None:
 
 
 def yaml_list(names: Sequence[str], shown: int) -> str:
-    """A YAML list of the first names, with quotes around names that YAML would not parse as the same text."""
+    """A YAML list of the first `shown` names, with quotes around names that YAML would not parse as the same text."""
     plain = re.compile(r"[^\W\d][\w-]*")
     special = {"null", "true", "false", "yes", "no", "on", "off", "y", "n"}
     quoted = [
@@ -68,7 +68,7 @@ def yaml_list(names: Sequence[str], shown: int) -> str:
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """A hint with the closest known name, compared ignoring case and Unicode normal form; None if no name is close.
 
-    Numbers are never treated as similar to each other: `17` is not a misspelling of `117`.
+    Numbers are never considered similar: `17` is not a misspelling of `117`.
     """
     if spreadsheet_key(name).isdigit():
         return None

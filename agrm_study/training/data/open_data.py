@@ -1,4 +1,4 @@
-"""Opening of the data that `fit` needs, for use of the trainer without a study."""
+"""Loading of the input data of `fit`, for using the trainer without a study."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class TrialData(NamedTuple):
 
 
 def open_data(recipe: Recipe, manifest: Path | str, *, cache: Path, workers: int = 1) -> TrialData:
-    """Split a manifest by the recipe and open its clip store, decoding the videos if no store exists.
+    """Split a manifest according to the recipe and open its clip store, decoding the videos if no store exists.
 
     Args:
         recipe: Only `data`, `clip` and `split_seed` are used.

@@ -47,13 +47,13 @@ def draw_pictures(
         manifest: Clips to choose from, spread over labels and sources.
         clip: The preprocessing.
         out: Output folder of the sheets, `<clip_id>.jpg`.
-        augment: The views in training; None for the views of the protocol.
+        augment: Augmentation in training; None for the augmentation of the protocol.
         clips: Maximum number of sheets.
         workers: Number of drawing processes.
         on_progress: Called with the number of finished sheets and the total number of sheets.
 
     Returns:
-        Sorted paths of the sheets; unreadable files have none.
+        Sorted paths of the sheets; unreadable files have no sheet.
     """
     out.mkdir(parents=True, exist_ok=True)
     chosen = spread(manifest, clips)
@@ -152,7 +152,7 @@ def _boxes(record: ClipRecord, info: VideoInfo, clip: Clip) -> tuple[Box, ...] |
 def _squares_in_training(
     augment: Augment, clip: Clip, height: int, width: int, count: int
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Random squares x, y, w, h (N, 4) of the stored frame in training, and whether each is mirrored."""
+    """Random training squares x, y, w, h (N, 4) in the stored frame, and whether each is mirrored."""
     one = np.ones(count, dtype=np.int64)
     geometry = Geometry(
         lengths_N=one * clip.frames, heights_N=one * height, widths_N=one * width, frames=clip.frames, size=clip.size

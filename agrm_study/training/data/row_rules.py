@@ -1,4 +1,4 @@
-"""Rules across the rows of a manifest: unique clip ids, one spelling of a name, one label and site per subject."""
+"""Rules across the rows of a manifest: unique clip ids, one spelling per name, one label and one site per subject."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class RowRules:
         """Check a row against the previous rows.
 
         Raises:
-            InputError: The clip id is a duplicate, a label or a site is also spelled with different case, or the
-                subject has a different label or site.
+            InputError: The clip id is a duplicate, a label or site differs only in case from a previous one, or the
+                subject already has a different label or site.
         """
         for column, name in (("label", clip.label), ("label", clip.hidden_label), ("site", clip.site)):
             if name is None:

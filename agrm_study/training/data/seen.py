@@ -1,4 +1,4 @@
-"""The part of a clip used by the network: its square in the stored frame, and the fraction of the person inside it."""
+"""The part of a clip that the network receives: a square of the stored frame, and the share of the person inside it."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ person's position is unknown."""
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """The region of the video frame that is stored, per stored frame, and the size of a stored frame.
+    """The stored region of each video frame, and the size of a stored frame.
 
     Attributes:
-        boxes_T4: The region as x, y, w, h in pixels of the displayed frame.
+        boxes_T4: Region of each stored frame as x, y, w, h in pixels of the displayed frame.
         height, width: Size of a stored frame, in pixels.
     """
 
@@ -39,13 +39,13 @@ class Region:
     width: int
 
     def to_stored(self, boxes_T4: Floats) -> Floats:
-        """Boxes x, y, w, h of the displayed frame, in pixels of the stored frame."""
+        """Convert boxes x, y, w, h from pixels of the displayed frame to pixels of the stored frame."""
         scale_T2 = np.array([self.width, self.height]) / self.boxes_T4[:, 2:]
         return np.concatenate([(boxes_T4[:, :2] - self.boxes_T4[:, :2]) * scale_T2, boxes_T4[:, 2:] * scale_T2], axis=1)
 
 
 def stored_region(record: ClipRecord, clip: Clip, kept_T: NDArray[np.int64], boxes: tuple[Box, ...] | None) -> Region:
-    """The region that `stored_frames` stores of each frame; `boxes` are required for `clip.crop: person_box`."""
+    """The region of each frame that `stored_frames` stores; `boxes` are required for `clip.crop: person_box`."""
     _, height, width = stored_shape(record, clip)
     if clip.crop == "person_box" and boxes is not None:
         x, y, side = square_windows(boxes, kept_T, clip.fps, clip.box_part).T
@@ -57,7 +57,7 @@ def stored_region(record: ClipRecord, clip: Clip, kept_T: NDArray[np.int64], box
 
 
 def square_in_testing(height: int, width: int, size: int) -> Floats:
-    """The square x, y, w, h of the stored frame that the network receives in testing (the exact centre)."""
+    """The centred square x, y, w, h of the stored frame that the network receives in testing."""
     top, left = (int(crop_positions(np.array([side]), size, 0.0, np.zeros(1))[0]) for side in (height, width))
     return np.array([left, top, size, size], dtype=np.float64)
 
@@ -74,7 +74,7 @@ def square_notes(record: ClipRecord, info: VideoInfo, clip: Clip) -> list[tuple[
     """Kind and message of a finding if the test square cuts off the person, or is narrow and the person's position is
     unknown.
 
-    Without boxes in the manifest, the person is located by motion if the square does not cover the frame.
+    If the manifest has no boxes and the square does not cover most of the frame, the person is located by motion.
     """
     _, height, width = stored_shape(record, clip)
     if min(height, width) < clip.size:

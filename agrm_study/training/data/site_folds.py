@@ -1,8 +1,8 @@
 """Folds of whole sites, balanced by label.
 
-`sklearn.model_selection.StratifiedGroupKFold` solves the same task, but its folds for one seed differ between versions
-(scikit-learn pull request 32540), and a split must depend only on content and seed. It also assigns groups in order of
-their imbalance instead of their size, so that the largest site may come last.
+`sklearn.model_selection.StratifiedGroupKFold` solves the same problem, but its folds for a given seed differ between
+versions (scikit-learn pull request 32540), and a split must depend only on content and seed. It also assigns groups in
+order of their imbalance instead of their size, so that the largest site may come last.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ def deal_sites(
 ) -> list[set[str]]:
     """Assign subjects to folds of whole sites with similar shares of each label and of all subjects.
 
-    Sites are assigned by decreasing size, each to the fold where it increases the sum of squared shares least (equal
-    sites in random order), then moved and exchanged as long as this sum decreases. No fold is empty.
+    Sites are assigned in order of decreasing size (equal sizes in random order), each to the fold where it increases
+    the sum of squared shares least. They are then moved and exchanged as long as this sum decreases. No fold is empty.
 
     Args:
         label_of: Label of each subject.
         site_of: Site of each of these subjects; at least `folds` different sites.
         folds: Number of folds, F.
-        rng: Random stream that orders equal sites.
+        rng: Random stream that orders sites of equal size.
     """
     sites, weight_GK = _shares(label_of, site_of)
     order = rng.permutation(len(sites))
@@ -47,7 +47,7 @@ def deal_sites(
 
 
 def _shares(label_of: Mapping[str, str], site_of: Mapping[str, str]) -> tuple[list[str], Ints]:
-    """Sorted sites (G), and the share of each of the subjects of each label and of all subjects (G, K labels + 1)."""
+    """Sorted sites (G), and their shares of the subjects with each label and of all subjects (G, K labels + 1)."""
     sites, labels = sorted({site_of[s] for s in label_of}), sorted(set(label_of.values()))
     row, column = ({name: i for i, name in enumerate(names)} for names in (sites, labels))
     counts = np.zeros((len(sites), len(labels) + 1), dtype=np.int64)
@@ -60,11 +60,11 @@ def _improved(g: int, weight_GK: Ints, fold_G: Ints, sum_FK: Ints) -> bool:
     """Move a site to a different fold, or exchange it with a site of a different fold, if this decreases the sum of
     squares.
 
-    With d the difference between the exchanged shares of two folds, the sum changes by 2 d·(other fold − own fold) + 2
-    d·d. A fold is never left empty: moving its only site increases the sum.
+    If the exchanged shares differ by d, the sum changes by 2 d·(other fold − own fold) + 2 d·d. A fold is never left
+    empty, because moving its only site increases the sum.
     """
     own = fold_G[g]
-    to = np.concatenate([np.arange(len(sum_FK)), fold_G])  # the fold of each move, then of each exchange
+    to = np.concatenate([np.arange(len(sum_FK)), fold_G])  # target fold of each move, then of each exchange
     given = np.concatenate([np.zeros_like(sum_FK), weight_GK])
     d = weight_GK[g] - given
     change = np.where(to == own, 0, (d * (sum_FK[to] - sum_FK[own] + d)).sum(axis=1))

@@ -28,7 +28,7 @@ PARTS: tuple[Part, ...] = get_args(Part)
 SIDE: dict[Part, str] = {
     "train": "train", "unlabelled_train": "train", "val": "val", "unlabelled_val": "val", "test": "test",
 }  # fmt: skip
-"""Side of each part; training, validation and test sides must not share subjects."""
+"""Side of each part; the training, validation and test sides must not share subjects."""
 
 
 @dataclass(frozen=True)
@@ -72,15 +72,16 @@ def make_split(manifest: Manifest, data: Data, split_seed: int) -> Split:
     """Split a manifest by subject.
 
     The result is a pure function of the manifest's content, the settings and the seed. Labelled subjects are stratified
-    by their label, so that all tasks share one split. The other subjects with unlabelled clips are divided
-    between training and validation in proportion to the requested numbers of clips. Unlabelled clips of a labelled
-    subject stay on that subject's side. Folds of whole sites do not use unlabelled clips of the tested sites. With
-    `remainder: unlabelled`, labelled clips of training subjects whose label
-    is not used join the unlabelled training part, in addition to the clips that are sampled for it.
+    by label, independently of the task, so that all tasks share one split. The remaining subjects with unlabelled clips
+    are divided between training and validation in proportion to the requested numbers of clips. Unlabelled clips of a
+    labelled subject stay on the subject's side. With folds of whole sites, unlabelled clips from the test sites are not
+    used. With `remainder: unlabelled`, labelled clips of training subjects whose label is not used are added to the
+    unlabelled training part, in addition to the clips sampled for it.
 
     Raises:
         InputError: No labelled subject remains, `exclude` or the split file contains an unknown subject, a subject or a
-            video is on two sides, or folds of sites are impossible because sites are unknown or fewer than folds.
+            video is on two sides, or folds of sites are impossible because sites are unknown or there are fewer sites
+            than folds.
     """
     clips = kept_clips(manifest, data)
     label_of = {clip.subject_id: clip.label for clip in clips if clip.label is not None}
@@ -117,8 +118,8 @@ def make_split(manifest: Manifest, data: Data, split_seed: int) -> Split:
 def kept_clips(manifest: Manifest, data: Data) -> list[ClipRecord]:
     """Clips that a split with these settings can use, sorted by clip id.
 
-    Clips of excluded subjects and unlabelled clips of other views are omitted. A clip store is built from
-    `manifest.select(clip.clip_id for clip in kept_clips(…))`.
+    Clips of excluded subjects and unlabelled clips with a view outside `data.views` are omitted. To build a clip store,
+    use `manifest.select(clip.clip_id for clip in kept_clips(…))`.
 
     Raises:
         InputError: `data.exclude` contains an unknown subject.
@@ -146,10 +147,10 @@ def kept_clips(manifest: Manifest, data: Data) -> list[ClipRecord]:
 
 
 def check_leakage(manifest: Manifest, split: Split) -> None:
-    """Reject a split with a subject, or the same video under two clip ids, on two sides.
+    """Reject a split that has a subject, or the same video under two clip ids, on two sides.
 
     Raises:
-        InputError: There is leakage; the message contains the subject or the two clips, and their parts.
+        InputError: Leakage was found; the message lists the subject or the two clips, and their parts.
     """
     subjects: dict[str, Part] = {}
     videos: dict[str, tuple[Part, str]] = {}

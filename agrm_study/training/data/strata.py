@@ -24,8 +24,8 @@ def largest_remainder(total: int, shares: Sequence[float]) -> tuple[int, ...]:
 def stratified_counts(sizes: Sequence[int], shares: Sequence[float]) -> NDArray[np.int64]:
     """Number of subjects of each label (rows) in each part (columns).
 
-    Rows sum to `sizes`. Columns sum to the largest-remainder counts of the total whenever each cell can be within one
-    of its exact value. Among such tables, the one that rounds up the largest remainders is chosen.
+    Rows sum to `sizes`. Columns sum to the largest-remainder counts of the total if this is possible with every cell
+    within one of its exact value. Among such tables, the one that rounds up the largest remainders is chosen.
 
     Args:
         sizes: Number of subjects of each label.
@@ -56,22 +56,22 @@ Choice = tuple[int, ...]
 def _best_choice(
     options: Sequence[Sequence[Choice]], rest: NDArray[np.float64], wanted: tuple[int, ...]
 ) -> list[Choice]:
-    """One choice for each label, such that the columns are as close as possible to the requested ones and then the sum
-    of remainders is largest.
+    """One choice for each label, such that the column sums are as close as possible to the requested ones and, among
+    these choices, the sum of remainders is largest.
 
     Among equally good tables, the first in the order of the options is chosen. The best value of the remaining labels
-    depends only on the current column sums, so that the cost does not grow exponentially with the number of labels.
+    depends only on the current column sums, so the cost does not grow exponentially with the number of labels.
 
     Args:
         options: Choices of each label.
         rest: Remainder of each cell (labels, parts).
         wanted: Number of cells of each column to round up.
     """
-    whole = np.rint(rest * 1e9).astype(np.int64).tolist()  # integers: sums of equal remainders are equal
+    whole = np.rint(rest * 1e9).astype(np.int64).tolist()  # integers, so that sums of equal remainders are equal
 
     @cache
     def best(row: int, left: tuple[int, ...]) -> tuple[int, int]:
-        """Smallest deviation of the columns and largest sum of remainders (negated) of the labels from ``row`` on."""
+        """Smallest deviation of the columns and largest sum of remainders (negated) for the labels from ``row`` on."""
         if row == len(options):
             return sum(map(abs, left)), 0
         return min(value(row, parts, left) for parts in options[row])

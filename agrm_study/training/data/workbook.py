@@ -1,4 +1,4 @@
-"""Reader for the rows of Excel workbooks, with openpyxl (extra `agrm-study[xlsx]`)."""
+"""Reader for the rows of Excel workbooks, based on openpyxl (extra `agrm-study[xlsx]`)."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from agrm_study.study.errors import InputError
 READABLE: Final = frozenset({".xlsx", ".xlsm"})
 """Suffixes of the workbooks that openpyxl reads."""
 WORKBOOKS: Final = READABLE | {".xls", ".ods", ".numbers"}
-"""Suffixes of spreadsheets that are not text."""
+"""Suffixes of spreadsheet files that are not plain text."""
 SAVE_AS_CSV: Final = "Save the sheet as CSV (in Excel: Save As, CSV UTF-8)."
 
 
 def workbook_lines(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Row number (from 1) and cells as text of each row of the only sheet with content.
+    """Yield the row number (from 1) and the cells, as text, of each row of the only sheet with content.
 
-    Whole numbers have no decimals, dates are in ISO 8601 format, and formulas have their saved value.
+    Whole numbers have no decimals, dates are in ISO 8601 format, and formulas are replaced by their saved value.
 
     Raises:
-        InputError: The file is missing or not a workbook, openpyxl is not installed, several sheets have content, or a
+        InputError: The file is missing or not a workbook, openpyxl is not installed, multiple sheets have content, or a
             formula has no saved value.
     """
     if not path.exists():
@@ -71,7 +71,7 @@ def _sheets(path: Path) -> dict[str, list[list[_Cell]]]:
             ]
             for sheet in values.worksheets
         }
-    except Exception as error:  # damaged workbooks raise errors of many types
+    except Exception as error:  # damaged workbooks raise many types of errors
         raise InputError(f"not a readable workbook ({error})", where=path, hint=SAVE_AS_CSV) from None
 
 

@@ -24,8 +24,8 @@ _SHIPPED: dict[str, str] = {
     "manifest": f"{_HERE}.manifest_layout:ManifestLayout",
 }
 LAYOUTS = Registry("layout", _SHIPPED)
-"""Name of a layout → `module:Class`, as strings so that listing the names imports no decoder. On the command line,
-`--layout` spells underscores as hyphens."""
+"""Layout name → `module:Class`, as strings, so that listing the names imports no decoder. The command-line option
+`--layout` uses hyphens instead of underscores."""
 
 
 def layout_of(name: str) -> Layout:

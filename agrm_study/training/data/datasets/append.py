@@ -12,14 +12,14 @@ from agrm_study.training.data.manifest import ClipRecord, absolute_path
 from agrm_study.training.data.names import name_key
 
 TABLE = "manifest"
-"""Default source of clips whose table contains the subject."""
+"""Default source of clips whose subject ids come from a table."""
 IDENTITY = ("clip_id", "subject_id", "label", "source")
 """Columns that must not change when a video is indexed again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """Clips of the merged manifest: the existing ones in their order, then the new ones.
+    """Clips of the merged manifest: the existing ones in their original order, then the new ones.
 
     Attributes:
         clips: All clips.
@@ -35,7 +35,7 @@ class Merged:
 
 
 def merge(before: Sequence[ClipRecord], found: Sequence[ClipRecord]) -> Merged:
-    """Add clips to a manifest; a clip that it already contains is not added twice.
+    """Add clips to a manifest; a clip that it already contains is replaced.
 
     Raises:
         InputError: A video of the manifest now has a different clip id, subject, label or source, or the merged clips
@@ -63,7 +63,7 @@ def merge(before: Sequence[ClipRecord], found: Sequence[ClipRecord]) -> Merged:
 
 
 def _same_children(before: Sequence[ClipRecord], found: Sequence[ClipRecord]) -> list[ClipRecord]:
-    """The found clips; subject ids that come from file names are spelled as in the manifest."""
+    """The found clips, with subject ids from file names spelled as in the manifest."""
     spelled: dict[tuple[str, str], str] = {}
     for clip in before:
         if clip.source != TABLE:

@@ -21,7 +21,7 @@ VIEWS = range(0, 181, 18)
 class CasiaBLayout(Layout):
     """Videos in one folder tree, with DatasetB-1 and DatasetB-2 separate or merged; background files are skipped.
 
-    Folders of numbered images (silhouettes) have such a name, or are nested in folders of the form `001/nm-01/090`.
+    Folders of numbered images (silhouettes) are named like the videos, or are nested as in `001/nm-01/090`.
     """
 
     name = "casia_b"

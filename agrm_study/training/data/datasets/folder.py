@@ -24,7 +24,7 @@ DISTINCT = (
 
 
 class FolderLayout(Layout):
-    """One folder per label and `unlabelled/…`; each folder inside one of these is a subject."""
+    """One folder per label, and `unlabelled`; each folder or video directly inside one of these is a subject."""
 
     name = "folder"
     describes = (

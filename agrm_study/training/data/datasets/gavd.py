@@ -24,12 +24,12 @@ from agrm_study.training.data.manifest import Box
 from agrm_study.training.data.names import name_key
 
 ANNOTATIONS: Final = "GAVD_Clinical_Annotations_*.csv"
-"""Name of the published annotation files."""
+"""Name pattern of the published annotation files."""
 COLUMNS: Final = ("seq", "frame_num", "cam_view", "dataset", "gait_pat", "bbox", "vid_info", "id")
 VIEWS: Final = MappingProxyType({"front": 0, "right side": 90, "back": 180, "left side": -90})
-"""Camera angle in degrees, as in CASIA-B (0: from the front), by the annotated view."""
+"""Camera angle in degrees, as in CASIA-B (0: from the front), by annotated view."""
 TOLERANCE: Final = 0.5
-"""Maximum error of the boxes that a manifest keeps, in pixels: most annotated boxes are interpolated."""
+"""Maximum error of boxes interpolated from the key boxes, in pixels; most annotated boxes are interpolated too."""
 CUT: Final = (
     "Cut each sequence into a file of its own, named by `seq`, from its first to its last `frame_num`, or write its "
     "frames into a folder of numbered images of that name."
@@ -52,7 +52,7 @@ class Frames:
     """The annotated frames of one sequence.
 
     Attributes:
-        row: Its first row.
+        row: First row of the sequence.
         label: General class: `normal` or `abnormal`.
         cells: Cells of the first row.
         boxes: Box x, y, w, h of each annotated frame.
@@ -65,7 +65,7 @@ class Frames:
 
 
 class GavdLayout(Layout):
-    """Annotation files, and one video or folder of numbered images per sequence, named after `seq`, in any folders."""
+    """Annotation files, and one video or folder of numbered images per sequence, named after `seq`, in any folder."""
 
     name = "gavd"
     describes = f"a folder with {ANNOTATIONS} and one video (or folder of numbered images) per sequence, named by `seq`"
@@ -103,7 +103,7 @@ def _sequences(tables: Iterable[Path], options: Options) -> dict[str, Frames]:
     """The annotated sequences by name.
 
     Raises:
-        InputError: A column is missing, a cell cannot be parsed, or the rows of a sequence differ in their class.
+        InputError: A column is missing, a cell cannot be parsed, or the rows of a sequence differ in class.
     """
     sequences: dict[str, Frames] = {}
     for table in tables:
@@ -181,7 +181,7 @@ def _found(video: Path, name: str, sequence: Frames) -> Found:
 
 
 def _one_label_per_subject(found: Sequence[Found]) -> tuple[list[Found], list[str]]:
-    """The clips, with a subject per class for online videos that show both classes, and notes."""
+    """The clips, with one subject per class for online videos that show both classes, and notes for the user."""
     labels: dict[str, set[str | None]] = {}
     for clip in found:
         labels.setdefault(clip.subject_id, set()).add(clip.label)

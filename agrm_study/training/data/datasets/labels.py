@@ -53,7 +53,7 @@ class Labels:
 
     Attributes:
         of: Label by text in the data set; None for unlabelled clips.
-        note: Statement that the labels are kept as written, if this is the case; otherwise None.
+        note: Note for the user if the labels are kept as written; otherwise None.
     """
 
     of: Mapping[str, str | None]
@@ -61,11 +61,11 @@ class Labels:
 
 
 def read_labels(texts: Iterable[str], spellings: Mapping[str, str]) -> Labels:
-    """The labels of a data set.
+    """Determine the labels of a data set.
 
-    If every text is a spelling of a label of the paper, the paper's labels are used. Otherwise they are kept as
-    written, except for user-defined spellings and words for unlabelled clips: `normal`, `mild` and `severe` are three
-    labels, and `o` next to `p` does not mean bow legs.
+    If every text is a spelling of one of the paper's labels, the paper's labels are used. Otherwise the texts are kept
+    as written, except for user-defined spellings and words for unlabelled clips: `normal`, `mild` and `severe` are
+    three labels, and `o` next to `p` does not mean bow legs.
 
     Args:
         texts: The texts in the data set, in any order.

@@ -1,4 +1,4 @@
-"""Interface of a data set layout, and indexing of the videos it finds."""
+"""Interface of a data set layout, and indexing of the videos that it finds."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class Options:
         labels: CSV file of labels (spwvd); None uses the only CSV file in the folder.
         spellings: Additional spellings of labels, such as {"0": "normal"}.
         views: Views to keep from a multi-view data set, in degrees; None keeps all.
-        fps: Frame rate of folders of numbered images, which are skipped without it.
-        site: Site of the videos for which the data set states none.
+        fps: Frame rate of folders of numbered images; without it, such folders are skipped.
+        site: Site of the videos for which the data set specifies none.
     """
 
     labels: Path | None = None
@@ -52,7 +52,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Annotated:
-    """The annotated video: number of frames, and size of a frame in pixels."""
+    """Number of frames and frame size, in pixels, of the annotated video."""
 
     frames: int
     width: int
@@ -63,8 +63,8 @@ class Annotated:
 class Found:
     """A video and the metadata known from its layout.
 
-    The attributes match the attributes of `ClipRecord`, except two: `row` is the row of the table that describes the
-    video, and `annotated` is the video to which `boxes` refer, if the file may be a copy of a different size or length.
+    The attributes are the same as in `ClipRecord`, except for two: `row` is the table row that describes the video, and
+    `annotated` is the video to which `boxes` refer, if the file may be a copy of different size or length.
     """
 
     path: Path
@@ -167,7 +167,7 @@ def existing(path: Path | str) -> Path:
     """The absolute path of a data set.
 
     Raises:
-        InputError: It does not exist.
+        InputError: The path does not exist.
     """
     path = Path(path).absolute()
     if not path.exists():
@@ -188,7 +188,7 @@ def examine(
     Args:
         found: The videos.
         fps: Frame rate of folders of numbered images.
-        site: Site of the videos for which the data set states none.
+        site: Site of the videos for which the data set specifies none.
         workers: Number of processes.
         on_progress: Called with the number of examined videos and the total number of videos.
 
@@ -249,7 +249,7 @@ def check_clips(clips: Iterable[Found | ClipRecord]) -> None:
 def survey_of(
     found: Sequence[Found], left_out: Iterable[LeftOut], options: Options, where: Path, notes: Sequence[str] = ()
 ) -> Survey:
-    """The survey of a layout: the clips with one of the views in the options, sorted by clip id.
+    """Create the survey of a layout: the clips with one of the views in the options, sorted by clip id.
 
     Raises:
         InputError: A view has no clip; the message lists the views of the data set.
@@ -267,7 +267,7 @@ def survey_of(
 
 
 def described(clip: Found | ClipRecord) -> str:
-    """The row of a table that describes a clip, or its path."""
+    """Location of a clip for messages: its row in the user's table, or its path."""
     row = getattr(clip, "row", None)
     return str(clip.path) if row is None else str(row)
 
@@ -275,7 +275,7 @@ def described(clip: Found | ClipRecord) -> str:
 def _refused(
     rule: str, clip: Found | ClipRecord, *, field: str, given: object = None, hint: str | None = None
 ) -> InputError:
-    """The error of a clip, at its row in the user's table if there is one."""
+    """An error about a clip, located at its row in the user's table if there is one."""
     row: Row | None = getattr(clip, "row", None)
     where, line = (clip.path, None) if row is None else (row.table, row.line)
     return InputError(rule, where=where, line=line, field=field, given=given, hint=hint)
@@ -298,7 +298,7 @@ def _metadata(path: Path, fps: float | None) -> VideoInfo | str:
 
 
 def _note(found: Found, info: VideoInfo) -> str:
-    """A note for the user about a readable video; empty for none."""
+    """A note for the user about a readable video; empty if there is none."""
     if info.shortfall:
         return f"truncated: {info.shortfall}"
     if info.absent:
@@ -309,7 +309,7 @@ def _note(found: Found, info: VideoInfo) -> str:
 
 
 def _boxes(found: Found, info: VideoInfo | None) -> tuple[Box, ...] | None:
-    """Key boxes in pixels of the video, without boxes after its end if they refer to a different copy of it."""
+    """Key boxes in pixels of the video; if they refer to a different copy, they are rescaled and end with the video."""
     if found.boxes is None or found.annotated is None or info is None:
         return found.boxes
     across, down = info.width / found.annotated.width, info.height / found.annotated.height

@@ -1,4 +1,4 @@
-"""Layout for a hand-written or existing table: a `path` column and any other columns of a manifest."""
+"""Layout for a hand-written or existing table with a `path` column and any other columns of a manifest."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ LABEL_COLUMNS = ("label", "hidden_label")
 
 
 class ManifestLayout(Layout):
-    """A CSV or Parquet file with a `path` column; metadata such as size and length is read from the videos again."""
+    """A CSV or Parquet file with a `path` column; metadata such as frame size and duration is read from the videos."""
 
     name = "manifest"
     describes = "a CSV or Parquet file with a column `path` and any other columns of a manifest"
@@ -104,7 +104,7 @@ def _names(folder: Path) -> list[str]:
 def _understood(
     columns: Sequence[str], rows: Sequence[tuple[int, Mapping[str, Any]]]
 ) -> tuple[list[str], list[tuple[int, dict[str, Any]]]]:
-    """The table with columns of site, sex and age by their usual names, and subject numbers without `.0`."""
+    """The table with recognised site, sex and age columns renamed, and with subject numbers without `.0`."""
     renamed = {name: name for name in columns}
     for meaning, spellings in HEADERS.items():
         matches = [name for name in columns if squeezed(name) in spellings]

@@ -1,4 +1,4 @@
-"""Spellings of sex, age and of the column names of site, sex and age in spreadsheets, in English, German and French."""
+"""Parsing of sex, age and the column names of site, sex and age in English, German and French spreadsheets."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SEXES = {
 }  # fmt: skip
 SEX_CHOICES = "male, female, m, f, the same in German or French, or empty"
 OLDEST = 130
-"""Largest age of a subject, in years; larger numbers are ages in months or other errors."""
+"""Maximum age of a subject, in years; larger numbers are ages in months or errors."""
 
 
 def squeezed(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Report of `data index` on every file: indexed, skipped or unreadable."""
+"""Report of `data index`: the result for every file (indexed, skipped or unreadable)."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ SHOWN = 5
 
 @dataclass(frozen=True, slots=True)
 class IndexReport:
-    """Result of an index.
+    """Result of `data index`.
 
     Attributes:
         manifest: The manifest.
         survey: All files of the data set.
-        examined: The records of its videos.
+        examined: The records of the videos.
         merged: The clips of the manifest.
         appended: Whether the clips were added to an existing manifest.
     """

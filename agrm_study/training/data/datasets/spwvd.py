@@ -79,7 +79,7 @@ class SpwvdLayout(Layout):
         subject = cell.text("subject") or cell.fail("subject", "must not be empty")
         video = _video(cell, root, subject, cell.text("file"), by_name)
         if re.fullmatch(r"\d+[.,]0+", subject) and subject != name_of_video(video):
-            subject = re.split("[.,]", subject)[0]  # a number column that a spreadsheet parsed as fractions
+            subject = re.split("[.,]", subject)[0]  # a number column that a spreadsheet parsed as decimals
         if video in taken:
             cell.fail("subject", f"{video.name} is already the video of subject {taken[video]}")
         if subject in taken.values():
@@ -92,7 +92,7 @@ class SpwvdLayout(Layout):
 
 
 class _Cells:
-    """Cells of one row by known column."""
+    """Cells of one row, accessed by column."""
 
     def __init__(self, path: Path, row: CsvRow, column: Mapping[str, str]) -> None:
         self.path, self.row, self.column = path, row, column

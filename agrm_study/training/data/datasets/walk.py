@@ -16,19 +16,19 @@ m2t m2ts m2v m4v mj2 mjpeg mjpg mk3d mkv mod moflex mov mp4 mpe mpeg mpg mpv mts
 tod trp ts vc1 viv vob vro vvc webm wm wmv wtv xmv y4m
 """
 VIDEO_SUFFIXES = frozenset(f".{suffix}" for suffix in _SUFFIXES.split())
-"""Suffixes of containers and raw streams with video that FFmpeg can open, in lower case."""
+"""Suffixes of video containers and raw video streams that FFmpeg can open, in lower case."""
 SYSTEM_FOLDERS = frozenset(
     {"@eadir", "#recycle", "#snapshot", "@tmp", "__macosx", "$recycle.bin", "recycler", "system volume information",
      "lost+found"}
 )  # fmt: skip
-"""Folders that file servers and operating systems create, in lower case."""
+"""Names of folders that file servers and operating systems create, in lower case."""
 
 NUMBERED = "a numbered image: --fps reads a folder of them as a video"
 
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """A file that is not in the index, and the reason. The path is printable: bytes that are not UTF-8 are escaped."""
+    """A file that is not indexed, and the reason. The path is printable: bytes that are not UTF-8 are escaped."""
 
     path: str
     reason: str
@@ -43,7 +43,7 @@ class Tree:
 
     @property
     def hint(self) -> str | None:
-        """Remedy if images are skipped and no video is found."""
+        """Hint for the user if numbered images were skipped; otherwise None."""
         images = any(each.reason == NUMBERED for each in self.left_out)
         return "Folders of numbered images are read as videos with `--fps RATE`." if images else None
 
@@ -51,8 +51,8 @@ class Tree:
 def walk(root: Path, *, images: bool = False) -> Tree:
     """Walk a folder tree.
 
-    Links to folders are followed, each folder is read once, and real folders come before links to them. Hidden files
-    and folders, system folders, and names that are not UTF-8 are skipped with all their contents.
+    Links to folders are followed, each folder is read once, and real folders are read before links to them. Hidden
+    files and folders, system folders, and names that are not UTF-8 are skipped with all their contents.
 
     Args:
         root: The folder.

@@ -1,7 +1,7 @@
 """Frame-exact decoding of video files and folders of numbered images.
 
 `probe` and `decode` run in a child process that is killed if it hangs. `read_info` and `read_frames` do the same work
-in the calling process and are meant to run in such children.
+in the calling process and are intended for use in such child processes.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def probe(path: Path | str) -> VideoInfo:
     """Read a file's container metadata in a killable child process.
 
     Raises:
-        VideoError: The file cannot be read, or its reader hung or crashed.
+        VideoError: The file cannot be read, or the child process hung or crashed.
     """
     info: VideoInfo = _answer(shared_pool().run(read_info, Path(path)))
     return info
@@ -64,7 +64,7 @@ def decode(
         RGB frames (T, height, width, 3).
 
     Raises:
-        VideoError: The file cannot be decoded, or its decoder hung or crashed.
+        VideoError: The file cannot be decoded, or the child process hung or crashed.
     """
     frames: NDArray[np.uint8] = _answer(shared_pool().run(_decode_all, Path(path), indices, width, height))
     return frames

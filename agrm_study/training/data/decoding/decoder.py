@@ -16,7 +16,7 @@ CHUNK_BYTES = 32 << 20
 
 
 class Decoder(ABC):
-    """Reads exact frames of a file, with the container's rotation applied, at a requested size."""
+    """Frame-exact reader of a file that applies the container's rotation and resizes frames to a requested size."""
 
     name: str
 

@@ -1,4 +1,4 @@
-"""File sizes stated by containers whose missing data FFmpeg ignores in truncated files."""
+"""Detection of truncated files in containers for which FFmpeg ignores missing data."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Final
 
 ASF_FILE_PROPERTIES: Final = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
-"""GUID of ASF's File Properties Object: object size (8 bytes) and file id (16) follow, then the file's size (8)."""
+"""GUID of the ASF File Properties Object, followed by object size (8 bytes), file id (16) and file size (8)."""
 ASF_HEADER_BYTES: Final = 64 << 10
 SYNC: Final = 0x47
-"""First byte of an MPEG-TS packet of 188 bytes; in .m2ts and .mts files a time stamp of 4 bytes precedes each."""
+"""First byte of a 188-byte MPEG-TS packet; in .m2ts and .mts files, a 4-byte timestamp precedes each packet."""
 
 
 def cut_off(path: Path | str, container: str) -> str:
@@ -17,7 +17,7 @@ def cut_off(path: Path | str, container: str) -> str:
 
     Args:
         path: The file.
-        container: FFmpeg's name of the format.
+        container: FFmpeg's name for the format.
     """
     size = Path(path).stat().st_size
     with Path(path).open("rb") as file:

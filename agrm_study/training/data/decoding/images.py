@@ -1,8 +1,8 @@
 """Folders of numbered images, which are treated as videos.
 
 The number of an image is the last group of digits in its name, and image n is shown n / rate seconds after image 0. The
-text around the number and the size must be the same for all images of a folder. Missing numbers leave a gap in time and
-are counted.
+text around the number and the image size must be the same for all images in a folder. Missing numbers leave a gap in
+time and are counted.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ IMAGE_SUFFIXES: Final = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".ti
 CONTAINER: Final = "images"
 """`VideoInfo.container` of a folder of images."""
 NOMINAL_RATE: Final = 25.0
-"""Nominal images per second in `VideoInfo`; the manifest states the real rate."""
+"""Nominal frame rate in `VideoInfo`, in images per second; the manifest contains the actual rate."""
 ORIENTATION: Final = 0x0112
 """EXIF tag of the orientation."""
 QUARTER_TURNS: Final = range(5, 9)
 """EXIF orientations that swap width and height."""
 DEEP_MODES: Final = ("I", "F")
-"""First letters of Pillow's modes with more than 8 bits per channel."""
+"""First letters of the Pillow modes with more than 8 bits per channel."""
 
 
 def number_of(name: str) -> int | None:
@@ -53,14 +53,14 @@ def is_numbered(names: Iterable[str]) -> bool:
 
 
 def images_in(folder: Path) -> list[Path]:
-    """All images of a folder that are not hidden, sorted by name."""
+    """All images in a folder that are not hidden, sorted by name."""
     return sorted(
         path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
     )
 
 
 def numbered_images(folder: Path) -> list[Path]:
-    """The images of a folder by increasing number; hidden and other files are skipped.
+    """The images in a folder, sorted by number; hidden files and other files are skipped.
 
     Raises:
         VideoError: The folder contains fewer than two images, an image without a number, images of several series, or a
@@ -86,7 +86,7 @@ def numbered_images(folder: Path) -> list[Path]:
 
 
 def read_folder_info(folder: Path) -> VideoInfo:
-    """Number, size and times of the images of a folder, from their headers.
+    """Read the number, size and times of the images in a folder from their names and headers.
 
     Raises:
         VideoError: As in `numbered_images`, or an image cannot be read, or the images differ in size.
@@ -125,7 +125,7 @@ def read_folder_info(folder: Path) -> VideoInfo:
 
 
 class ImagesDecoder(Decoder):
-    """Reads folders of numbered images with Pillow, with the orientation in the EXIF data of each image."""
+    """Reads folders of numbered images with Pillow and applies the EXIF orientation of each image."""
 
     name = "images"
 
@@ -159,14 +159,14 @@ def _other_size(first: Path, size: Sequence[int], path: Path, other: Sequence[in
 
 
 def _size(path: Path) -> tuple[int, int]:
-    """Width and height of an image as shown."""
+    """Width and height of an image as displayed."""
     with _opened(path) as image:
         turned = image.getexif().get(ORIENTATION, 1) in QUARTER_TURNS
         return (image.height, image.width) if turned else (image.width, image.height)
 
 
 def _pixels(path: Path) -> NDArray[np.uint8]:
-    """RGB pixels (H, W, 3) of an image as shown; transparency is ignored."""
+    """RGB pixels (H, W, 3) of an image as displayed; transparency is ignored."""
     from PIL import ImageOps
 
     with _opened(path) as image:
@@ -177,7 +177,7 @@ def _pixels(path: Path) -> NDArray[np.uint8]:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
-    """Open an image; any exception of Pillow on damaged bytes is raised as a `VideoError`."""
+    """Open an image; any exception raised by Pillow for damaged data becomes a `VideoError`."""
     from PIL import Image, UnidentifiedImageError
 
     try:
@@ -187,5 +187,5 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         raise
     except UnidentifiedImageError:
         raise VideoError(f"{path.name} is not an image, or is damaged") from None
-    except Exception as error:  # damaged bytes raise errors of many types
+    except Exception as error:  # damaged data raises many types of errors
         raise VideoError(f"{path.name} cannot be decoded ({error})") from None

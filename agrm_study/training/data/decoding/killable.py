@@ -1,8 +1,8 @@
 """Pool of child processes for calls that may hang or crash, so that a bad file does not stop the whole run.
 
-The pool and its children communicate over pipes. A child that dies, or that sends nothing for `stall_s` seconds, is
-killed and replaced, and its task returns a `Failure`. Children start as fresh interpreters (a decoder opened in a
-forked child hangs), import neither torch nor the caller's main module, and exit when their parent dies.
+The pool and its children communicate over pipes. A child that sends nothing for `stall_s` seconds is killed. A killed
+or crashed child is replaced, and its task returns a `Failure`. Children start as fresh interpreters (a decoder opened
+in a forked child hangs), import neither torch nor the caller's main module, and exit when their parent dies.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Failure:
     Attributes:
         kind: `error` (the function raised), `stalled` (the child sent nothing for too long) or `crashed` (the child
             died).
-        message: One line.
+        message: Description in one line.
         error: The function's exception, if it can be pickled.
     """
 
@@ -70,12 +70,12 @@ def serve(read_fd: int, write_fd: int) -> None:
 
 
 class KillablePool:
-    """Pool of child processes that run one task at a time each.
+    """Pool of child processes that each run one task at a time.
 
     Args:
         workers: Maximum number of child processes; they start on demand.
         stall_s: Seconds without a message (`beat` or a result) after which a child is killed.
-        recycle_after: Number of tasks after which a child is replaced, which bounds memory leaked by decoders.
+        recycle_after: Number of tasks after which a child is replaced, to limit memory leaked by decoders.
     """
 
     def __init__(self, workers: int = 1, *, stall_s: float = 60.0, recycle_after: int = 500) -> None:
@@ -182,7 +182,7 @@ class _Child:
             self.tasks.send((function, arguments))
 
     def receive(self) -> list[Any]:
-        """The result or `Failure` of the task in a list; an empty list after a progress message."""
+        """Receive one message: a list with the task's result or `Failure`, or an empty list for a progress message."""
         try:
             kind, value = self.answers.recv()
         except (EOFError, OSError, pickle.UnpicklingError):
@@ -231,7 +231,7 @@ _shared: tuple[int, KillablePool] | None = None
 
 
 def shared_pool() -> KillablePool:
-    """A pool with one child, shared by all single calls of this process."""
+    """A pool with one child, shared by all calls in this process that need only one child."""
     global _shared
     if _shared is None or _shared[0] != os.getpid():
         _shared = (os.getpid(), KillablePool(1))

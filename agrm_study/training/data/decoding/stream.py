@@ -1,4 +1,4 @@
-"""The rule that selects one video stream of a file, for both metadata and pixels."""
+"""Selection of one video stream of a file, for both metadata and pixels."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from typing import Any, Final
 from agrm_study.training.data.decoding.error import VideoError
 
 PICTURE_FORMATS: Final = ("image2", "_pipe")
-"""Parts of FFmpeg's names of single-picture formats."""
+"""Substrings of FFmpeg's names for single-picture formats."""
 
 
 def video_stream(container: Any, path: Path | str) -> Any:
-    """The default video stream with more than one frame, except attached pictures; the first such stream if none is
-    default.
+    """Select the default video stream among streams with more than one frame, or the first of them if none is default.
+
+    Attached pictures are ignored.
 
     Args:
         container: The opened file (PyAV).
@@ -48,7 +49,7 @@ def _has(stream: Any, name: str) -> bool:
 
 
 def _moving(path: Path | str, indices: list[int]) -> set[int]:
-    """The streams that have more than one packet; reads only as much of the file as necessary."""
+    """Indices of the streams that have more than one packet; reads only as much of the file as necessary."""
     import av
 
     counts = dict.fromkeys(indices, 0)

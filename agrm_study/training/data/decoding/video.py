@@ -18,7 +18,7 @@ from agrm_study.training.data.decoding.stream import STILL, video_stream
 LACKING_S = 0.5
 """Minimum tolerance, in seconds, for a stream that ends before its container's stated duration."""
 LACKING_SHARE = 0.02
-"""The tolerance as a fraction of the duration."""
+"""Tolerance as a fraction of the stated duration; the larger of the two tolerances applies."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,15 +30,15 @@ class VideoInfo:
         promised: Number of packets stated by the container's header or index; 0 if it states none.
         packets: Number of packets in the file.
         fps: Mean frames per second: (frames - 1) / (time of the last - time of the first frame), rounded to 1e-6.
-        promised_s: Duration stated by a container that states no number of packets, in seconds; 0 if it states none.
+        promised_s: Duration in seconds stated by the container if it states no number of packets; otherwise 0.
         cut_off: Description of the missing data relative to the size stated by the container; empty if complete.
-        present_s: End of the last packet of any stream, in seconds; only if `promised_s` is used.
-        stream: Index in the container of the stream that is read.
+        present_s: End time of the last packet of any stream, in seconds; compared with `promised_s`.
+        stream: Index, in the container, of the stream that is read.
         streams: Number of video streams in the container.
         width, height: Displayed size (square pixels, after rotation).
         pixel_aspect: Width of a stored pixel divided by its height, before rotation.
         interlaced: Whether the first frame consists of two fields.
-        rotation: Clockwise rotation stated by the container, in degrees: 0, 90, 180 or 270.
+        rotation: Clockwise rotation specified by the container, in degrees: 0, 90, 180 or 270.
         codec, container: Names used by FFmpeg.
         reordered: Whether the storage order differs from the display order (B-frames).
         edit_list: Whether an edit list hides part of the stream.
@@ -71,7 +71,7 @@ class VideoInfo:
 
     @property
     def shortfall(self) -> str:
-        """Description of the missing data relative to the container's statements; empty for a complete file."""
+        """Description of the data that the container states but the file lacks; empty for a complete file."""
         if self.packets < self.promised:
             return f"only {self.packets} of {self.promised} frames are present"
         if self.promised_s - self.present_s > max(LACKING_S, LACKING_SHARE * self.promised_s):
@@ -156,7 +156,8 @@ def _packets(container: Any, stream: Any) -> tuple[int, list[float | None], int,
     """Number of non-empty packets, presentation times of the presented packets in seconds, and number of discarded
     packets.
 
-    The fourth value is the end (seconds) of the last packet of any stream: audio may be longer than video.
+    The fourth value is the end time, in seconds, of the last packet of any stream, because audio may be longer than
+    video.
     """
     packets, discarded, end = 0, 0, 0.0
     stamps: list[float | None] = []
@@ -183,7 +184,7 @@ def _out_of_order(stamps: list[float | None]) -> bool:
 
 
 def _times(stamps: list[float | None], rate: float) -> NDArray[np.float64]:
-    """Seconds from the first frame; evenly spaced at the container's rate if it stores no usable times."""
+    """Seconds from the first frame; evenly spaced at the container's rate if it stores no usable timestamps."""
     known = [stamp for stamp in stamps if stamp is not None]
     if len(known) == len(stamps) and len(set(known)) == len(known):
         return np.sort(np.asarray(known, dtype=np.float64)) - min(known)
@@ -193,7 +194,7 @@ def _times(stamps: list[float | None], rate: float) -> NDArray[np.float64]:
 def _count_decoded(path: Path | str, index: int) -> int:
     """Number of frames that the decoder outputs.
 
-    DivX and XviD store two B-frames per packet and pad with empty packets, so the packet count of an avi file is wrong.
+    DivX and XviD store two B-frames per packet and pad with empty packets, so the packet count of these files is wrong.
     """
     import av
 
@@ -206,7 +207,7 @@ def _count_decoded(path: Path | str, index: int) -> int:
 def _first_frame(path: Path | str, index: int, aspect: float) -> tuple[int, int, int, bool]:
     """Clockwise rotation in degrees, displayed width and height, and interlacing of the first decodable frame.
 
-    Frames with non-square pixels are shown larger along one side, so that no stored pixel is lost.
+    Frames with non-square pixels are enlarged along one axis, so that no stored pixel is lost.
     """
     import av
 

@@ -1,8 +1,8 @@
 """Building of clip stores in parallel, atomically and without decoding a video twice.
 
 A build writes into a hidden folder next to the store's final location and renames it when it is complete. Each finished
-clip is recorded in a journal. An interrupted build therefore resumes where it stopped, and other stores with the same
-preprocessing copy shared clips. A damaged store is repaired in the same way, in place.
+clip is recorded in a journal. An interrupted build therefore resumes where it stopped, and builds of other stores with
+the same preprocessing copy shared clips. A damaged store is repaired in the same way, in place.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def build_store(
     """Build the store of these clips under `cache`, or verify and repair an existing one, and return its folder.
 
     All bytes of an existing store are compared with their checksums; damaged clips are decoded again. Videos that were
-    written since the last call are compared with the manifest.
+    modified since the last call are compared with the manifest.
 
     Args:
         manifest: Exactly the clips to store.
@@ -68,7 +68,7 @@ def build_store(
         workers: Number of decoding processes.
         on_progress: Called with the number of stored clips and the total number of clips.
         on_verified: Called with the number of verified bytes and the total number of bytes of an existing store.
-        on_note: Receives one line about a store that is repaired or replaced.
+        on_note: Called with one line about a store that is repaired or replaced.
         stall_s: Seconds without progress after which decoding of a file is aborted.
 
     Raises:
@@ -142,7 +142,7 @@ def _build(
     """Write the missing clips of a store, in `folder` or in a hidden folder that becomes `final`.
 
     Returns:
-        Size and times of the decoded video files, taken before they were read (`sources.stamps_of`).
+        Size and times of the decoded video files, recorded before they were read (`sources.stamps_of`).
     """
     partial = folder or _partial(final.parent, final.name)
     partial.mkdir(parents=True, exist_ok=True)

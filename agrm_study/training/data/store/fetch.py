@@ -1,4 +1,4 @@
-"""Copies clip stores between machines without a shared disk, or with a slow one.
+"""Copying of clip stores between machines that have no shared disk or a slow one.
 
 The machine that builds a store publishes it to a location that all nodes can read (`publish_store`); each node makes
 one local copy (`fetch_store`). Stores are named after a hash of their content, so an existing copy is valid if its
@@ -29,7 +29,7 @@ RESERVE: Final = 64 << 20
 PIECE: Final = 16 << 20
 """Size of one copied piece, in bytes; a store consists of one large file or many small ones."""
 STREAMS: Final = 8
-"""Number of concurrent pieces; a single stream uses only a fraction of an object store's bandwidth."""
+"""Number of pieces copied concurrently; a single stream uses only a fraction of an object store's bandwidth."""
 
 OnBytes = Callable[[int, int], None]
 """Progress callback: bytes copied so far, total bytes."""
@@ -44,8 +44,8 @@ def fetch_store(source: Path | str, cache: Path | str, on_bytes: OnBytes | None 
         on_bytes: Progress callback; not called while another process makes the copy.
 
     Raises:
-        InputError: The source has no finished store, a damaged one, or cannot be reached, or the disk has too little
-            free space.
+        InputError: The source contains no finished store or a damaged one, or cannot be reached, or the disk has too
+            little free space.
     """
     from pyarrow import ArrowException, fs
 
@@ -82,7 +82,7 @@ def fetch_store(source: Path | str, cache: Path | str, on_bytes: OnBytes | None 
 
 
 def publish_store(store: Path, target: str, on_bytes: OnBytes | None = None) -> str:
-    """Copy a finished store under `target` unless it exists there, and return the location of the copy.
+    """Copy a finished store into `target`, unless it already exists there, and return the location of the copy.
 
     The file that marks a store as finished is written last, so that a partial copy is never used as a store.
 

@@ -1,4 +1,4 @@
-"""Preprocessing: the frames and pixels of a video that the store keeps."""
+"""Preprocessing: selection of the stored frames and pixels of a video."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from agrm_study.training.data.manifest import ClipRecord
 
 
 def stored_shape(record: ClipRecord, clip: Clip) -> tuple[int, int, int]:
-    """Frames, height and width of a stored clip, computed from the manifest alone."""
+    """Number of frames, height and width of a stored clip, computed from the manifest alone."""
     frames = math.floor((record.frames - 1) / record.fps * clip.fps + 1e-6) + 1 if record.frames and record.fps else 0
     if clip.crop == "person_box":
         return frames, clip.resize, clip.resize
@@ -30,7 +30,7 @@ def kept_frames(record: ClipRecord, info: VideoInfo, clip: Clip) -> NDArray[np.i
     """Index of the presented frame nearest to the time k / clip.fps, for each stored frame k.
 
     The file's timestamps are used, so that a variable frame rate does not change the walking speed. They are rescaled
-    if the manifest states a different mean rate than the container.
+    if the mean rate in the manifest differs from the container's.
     """
     times = info.times * (info.fps / record.fps)
     wanted = np.arange(stored_shape(record, clip)[0]) / clip.fps
@@ -70,7 +70,7 @@ def _raw_centre(
 def _person(record: ClipRecord, info: VideoInfo, indices: NDArray[np.int64], clip: Clip) -> Iterator[NDArray[np.uint8]]:
     boxes = record.boxes or estimate_boxes(record, info)
     windows = square_windows(boxes, indices, clip.fps, clip.box_part)
-    # Decode at the resolution that the smallest window requires: a distant walker keeps all pixels that fit the store.
+    # Decode at the resolution that the smallest window requires, so that a distant walker loses no usable pixels.
     scale = min(1.0, clip.resize / float(windows[:, 2].min()))
     width, height = max(2, round(info.width * scale)), max(2, round(info.height * scale))
     stretch = np.array([width / info.width, height / info.height, max(width / info.width, height / info.height)])

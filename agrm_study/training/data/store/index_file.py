@@ -19,7 +19,7 @@ from agrm_study.training.data.store.layout import INDEX_FILE, STORE_FILE, STORE_
 
 PLACE = ("clip_id", "clip_key", "offset", "frames", "height", "width")
 CHECKSUM = ("bytes", "crc")
-"""Columns that stores of version 0.1.0 lack; their journal contains the same values."""
+"""Columns missing from stores written by version 0.1.0, whose journal contains the same values."""
 HINT = "The next `agrm-study run` or `agrm-study data build` repairs the store."
 
 
@@ -39,7 +39,7 @@ def settings_of(clip: Clip) -> dict[str, Any]:
 
 
 def read_settings(folder: Path) -> dict[str, Any]:
-    """The preprocessing of a finished store.
+    """The preprocessing settings of a finished store.
 
     Raises:
         InputError: The folder contains no finished store, or the file is damaged.
@@ -56,7 +56,7 @@ def read_settings(folder: Path) -> dict[str, Any]:
 
 
 def read_index(folder: Path) -> dict[str, list[Any]]:
-    """The columns of the index; without `CHECKSUM` for a store of version 0.1.0.
+    """The columns of the index; without `CHECKSUM` for a store written by version 0.1.0.
 
     Raises:
         InputError: The file is missing or damaged.
@@ -72,7 +72,7 @@ def read_index(folder: Path) -> dict[str, list[Any]]:
 
 
 def checksums(folder: Path, storage: str) -> dict[str, Done]:
-    """Checksums of the stored clips by their key, from the journal and the index; either may be missing."""
+    """Checksums of the stored clips by clip key, from the journal and the index; either may be missing."""
     known = journal.read(folder)
     try:
         columns = read_index(folder)

@@ -1,4 +1,4 @@
-"""Decodes one video into a store; runs in a child process that may be killed."""
+"""Decoding of one video into a store, in a child process that may be killed."""
 
 from __future__ import annotations
 

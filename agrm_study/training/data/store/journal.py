@@ -1,7 +1,7 @@
 """Journal of the clips that a build has finished, which later builds reuse.
 
-One line per finished clip, appended after its bytes: the key of its content, its location, and a checksum that is
-verified before the bytes are reused.
+Each line describes a finished clip and is appended after its bytes are written. It contains the key of the content, the
+location, and a checksum that is verified before the bytes are reused.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 
 JOURNAL_FILE = "journal.jsonl"
 BLOCK = 256 << 10
-"""Size of the buffer through which bytes are read; one that fits into a core's cache doubles the speed of checksums."""
+"""Size of the read buffer, in bytes; a buffer that fits into a core's cache doubles the speed of checksums."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ def append(folder: Path, done: Done) -> None:
 
 
 def read(folder: Path) -> dict[str, Done]:
-    """Finished clips by key; ignores a line that a crash truncated."""
+    """Finished clips by key; lines truncated by a crash are ignored."""
     finished: dict[str, Done] = {}
     try:
         lines = (folder / JOURNAL_FILE).read_text().splitlines()

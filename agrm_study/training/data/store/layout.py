@@ -16,7 +16,7 @@ from agrm_study.training.data.store.frames import stored_shape
 
 STORE_FILE, INDEX_FILE, RAW_FILE, JPEG_FOLDER = "store.json", "index.parquet", "frames.u8", "jpeg"
 STORE_VERSION = 1
-"""Increment if the content of the same key changes."""
+"""Increment if the stored content for the same key changes."""
 JPEG_SHARE = 1 / 6
 """Approximate ratio of the size of a JPEG store to the size of a raw store."""
 PAGE = 4096
@@ -54,7 +54,7 @@ class StoredClip:
 
 
 def store_key(manifest: Manifest, clip: Clip) -> str:
-    """Name of the store of these clips: hash of the preprocessing, a dash, hash of the clip ids and contents."""
+    """Name of the store of these clips: `<hash of the preprocessing>-<hash of the clip ids and contents>`."""
     rows = sorted((record.clip_id, clip_key(record, clip)) for record in manifest.clips)
     return f"{preprocessing_key(clip)}-{_hash(rows)[:16]}"
 
@@ -79,7 +79,7 @@ def clip_key(record: ClipRecord, clip: Clip) -> str:
 
 
 def lay_out(records: Iterable[ClipRecord], clip: Clip) -> tuple[StoredClip, ...]:
-    """Locations of the clips, consecutive in order of their ids."""
+    """Consecutive locations of the clips, in order of clip id."""
     rows: list[StoredClip] = []
     offset = 0
     for record in sorted(records, key=lambda each: each.clip_id):

@@ -17,18 +17,18 @@ from agrm_study.training.data.store.frames import stored_shape
 SHOWN = 10
 """Maximum number of problems listed in the message."""
 SLOWEST = 0.5
-"""Minimum mean frame rate of a video with valid time stamps."""
+"""Minimum mean frame rate of a video with valid timestamps, in frames per second."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One problem of one clip.
+    """A problem with a clip.
 
     Attributes:
         clip_id, subject_id, path: The clip.
         kind: `unreadable`, `truncated`, `zero_length`, `too_short`, `too_small`, `changed`, `no_boxes`, … (see
             `check.KINDS`).
-        message: One line.
+        message: Description in one line.
     """
 
     clip_id: str

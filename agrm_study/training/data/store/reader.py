@@ -1,6 +1,6 @@
 """Read access to a finished store.
 
-The flat file of a raw store is memory-mapped, so that all trials of a node share one copy in the page cache.
+The flat file of a raw store is memory-mapped, so that all trials on a node share one copy in the page cache.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class ClipStore:
         """Open a store by its folder.
 
         Raises:
-            InputError: The folder contains no finished store, or a file of it is missing or damaged.
+            InputError: The folder contains no finished store, or one of its files is missing or damaged.
         """
         return cls(path)
 
@@ -89,7 +89,7 @@ class ClipStore:
         Args:
             rows_B: Rows of the clips in the store.
             frames_BT: Indices of stored frames, in any order; repeats are allowed.
-            tops_B, lefts_B: Top and left pixel of the square.
+            tops_B, lefts_B: Top row and left column of each square, in pixels.
             size: Side of the square, in pixels.
 
         Returns:

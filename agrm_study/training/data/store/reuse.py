@@ -1,4 +1,4 @@
-"""Clips that a build does not decode: clips that exist in its folder or in another store, and duplicates."""
+"""Clips that a build does not decode: clips that are already in its folder or in another store, and duplicates."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from agrm_study.training.data.store.layout import RAW_FILE, StoredClip, data_fil
 
 
 def stored(rows: Sequence[StoredClip], finished: Mapping[str, Done]) -> list[StoredClip]:
-    """Keys of the finished clips."""
+    """Rows of the finished clips."""
     return [row for row in rows if row.clip_key in finished]
 
 
@@ -29,7 +29,7 @@ def resume(partial: Path, rows: Sequence[StoredClip], clip: Clip) -> dict[str, D
 
 
 def reuse(partial: Path, rows: Sequence[StoredClip], finished: Mapping[str, Done], clip: Clip) -> dict[str, Done]:
-    """Copy missing clips from other finished or unfinished stores with the same preprocessing and the same content."""
+    """Copy missing clips from other finished or unfinished stores with the same preprocessing."""
     missing = {row.clip_key: row for row in rows if row.clip_key not in finished}
     preprocessing = partial.name.lstrip(".").split("-")[0]
     copied: dict[str, Done] = {}

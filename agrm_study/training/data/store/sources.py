@@ -1,7 +1,7 @@
-"""Detects videos that were replaced after their clips were stored.
+"""Detection of videos that were replaced after their clips were stored.
 
-A store records size and times of each video file whose checksum was verified, so that a run reads again only files that
-were written since. A missing video is not a problem, since the store contains its frames.
+A store records the size and times of each video file whose checksum was verified, so that a run rereads only files that
+were modified since. A missing video is not a problem, since the store contains its frames.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from agrm_study.training.data.store.problems import BadVideos, Problem
 SOURCES_FILE = "sources.json"
 
 Stamps = Mapping[str, list[Any]]
-"""Path, size and times of modification and change (ns) of each video file, by clip."""
+"""Path, size, modification time and change time (ns) of each video file, by clip."""
 
 
 def stamps_of(records: Iterable[ClipRecord]) -> dict[str, list[Any]]:
@@ -34,20 +34,20 @@ def stamps_of(records: Iterable[ClipRecord]) -> dict[str, list[Any]]:
 
 
 def _stamp(path: Path) -> tuple[int, int, int]:
-    """Size and latest times of a file, or of a folder of images with all its files."""
+    """Total size and latest times of a file, or of a folder of images and all its files."""
     about = [path.stat(), *(each.stat() for each in (path.iterdir() if path.is_dir() else ()))]
     times = (max(each.st_mtime_ns for each in about), max(each.st_ctime_ns for each in about))
     return sum(each.st_size for each in about), *times
 
 
 def check_sources(manifest: Manifest, store: Path, verified: Stamps, workers: int = 1) -> None:
-    """Compare videos that were written since their last verification with the manifest's checksums.
+    """Compare videos that were modified since their last verification with the manifest's checksums.
 
     Args:
         manifest: The clips of the store.
         store: Folder of the store, which records the verified files.
         verified: Files that this build has verified, with their state before they were read.
-        workers: Number of threads that read.
+        workers: Number of reader threads.
 
     Raises:
         BadVideos: Videos have changed since they were indexed.
@@ -65,7 +65,7 @@ def check_sources(manifest: Manifest, store: Path, verified: Stamps, workers: in
     unchanged = now.keys() - {problem.clip_id for problem in problems}
     latest = remembered | {clip_id: now[clip_id] for clip_id in unchanged}
     if latest != remembered:
-        with suppress(OSError), replacing(store / SOURCES_FILE) as file:  # a read-only store is read again next time
+        with suppress(OSError), replacing(store / SOURCES_FILE) as file:  # on a read-only store, reread next time
             file.write(json.dumps(latest, indent=0).encode())
     if problems:
         raise BadVideos(manifest.path, problems)

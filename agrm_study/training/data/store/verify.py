@@ -1,4 +1,4 @@
-"""Verification of a store on disk against its checksums, at read speed."""
+"""Verification of a store on disk against its checksums, at the speed of the disk."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from agrm_study.training.data.store.journal import Done
 from agrm_study.training.data.store.layout import STORE_FILE, StoredClip, data_file, has_store
 
 TRUSTED_S: Final = 6 * 3600.0
-"""Seconds for which a node trusts a verified copy whose files have not been written since."""
+"""Seconds for which a node trusts a verified copy whose files have not been modified since."""
 OnBytes = Callable[[int, int], None]
 """Progress callback: bytes verified so far, total bytes."""
 
@@ -38,7 +38,7 @@ class Condition:
 
     Attributes:
         damage: Description of the damage; empty for an intact store.
-        dated: Whether the index lacks checksums (stores of version 0.1.0).
+        dated: Whether the index lacks checksums (stores written by version 0.1.0).
     """
 
     damage: str = ""
@@ -54,7 +54,7 @@ def condition(
         folder: Folder of the store.
         rows: The expected clips.
         clip: The preprocessing.
-        workers: Number of threads that read.
+        workers: Number of reader threads.
         on_bytes: Progress callback.
     """
     if not has_store(folder):
@@ -75,10 +75,10 @@ def condition(
 
 
 def is_sound_copy(folder: Path) -> bool:
-    """Whether a node's copy of a store is intact; its bytes are read unless this node has done so recently.
+    """Whether a node's copy of a store is intact; its bytes are read unless this node has verified them recently.
 
-    A file next to the store records which files were verified, and at which boot of the machine, for
-    `TRUSTED_S` seconds, so that the processes of a node read a copy only once.
+    A file next to the store records the verified files and the boot id of the machine. It is valid for `TRUSTED_S`
+    seconds, so that the processes on a node read a copy only once.
     """
     stamp, facts = folder.with_name(f".{folder.name}.verified"), _facts(folder)
     with suppress(OSError, ValueError):

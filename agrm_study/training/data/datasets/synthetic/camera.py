@@ -38,13 +38,13 @@ class Camera:
 
 
 def frame_walker(width: int, height: int, *, stature: float, near: float, fill: float, above_ground: float) -> Camera:
-    """A camera that shows a walker at distance `near` (metres) at `fill` of the image height, 9 % above the bottom."""
+    """A camera in which a walker at distance `near` (metres) fills `fill` of the image height, 9 % above the bottom."""
     focal = fill * height * near / stature
     return Camera(width, height, focal, above_ground, 0.91 * height - focal * above_ground / near)
 
 
 def to_world(joints: dict[str, Array], x: float, z: float, yaw: float) -> dict[str, Array]:
-    """Place body-frame joints at (x, 0, z); at yaw 0 the walker faces the camera, at π away, at π/2 to the right."""
+    """Place body-frame joints at (x, 0, z); at yaw 0 the walker faces the camera, at π away from it, at π/2 right."""
     sine, cosine = np.sin(yaw), np.cos(yaw)
     turn = np.array([[cosine, 0.0, sine], [0.0, 1.0, 0.0], [sine, 0.0, -cosine]])
     return {name: turn @ joint + (x, 0.0, z) for name, joint in joints.items()}

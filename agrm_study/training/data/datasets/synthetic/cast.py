@@ -3,8 +3,8 @@
 The labelled part follows SPWVD: children, one clip each, who walk towards the camera and back (`C0001.mp4`, 192x256,
 36 frames at 12.5 fps: 2.9 s; real clips last 15 to 20 s). The unlabelled part follows CASIA-B: adults 001 to 124 at a
 different location, several clips each, named subject-condition-number-view (`001-nm-01-000.avi`, 320x240, 50 frames at
-25 fps: 2 s). Four of five unlabelled clips show view 000 or 180; the fifth shows 018, 090 or 162, which `data.views`
-removes.
+25 fps: 2 s). Four out of five unlabelled clips show view 000 or 180; the fifth shows view 018, 090 or 162, which
+`data.views` excludes by default.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Role:
 
     plan: ClipPlan
     file: str
-    """Relative to the data set's folder."""
+    """Path relative to the data set's folder."""
     codec: str
     subject: str
     label: str
@@ -70,7 +70,7 @@ def labelled_roles(subjects: int, seed: int, difficulty: str) -> list[Role]:
 
 
 def unlabelled_roles(clips: int, seed: int, difficulty: str) -> list[Role]:
-    """Clips of the adults, in order of their names."""
+    """Clips of the adults, in order of subject name."""
     per_adult = max(CLIPS_PER_ADULT, -(-clips // ADULTS))
     names = [f"{number:03d}" for number in range(1, -(-clips // per_adult) + 1)]
     labels = balanced_labels(seed, "unlabelled", names)
@@ -101,7 +101,7 @@ def unlabelled_roles(clips: int, seed: int, difficulty: str) -> list[Role]:
 
 
 def draw_takes(seed: int, subject: str, numbers: Sequence[int]) -> list[tuple[str, int]]:
-    """Condition and view of each clip of a subject, sorted and without duplicates; `numbers` are set-wide indices."""
+    """Condition and view of each clip of a subject, sorted and unique; `numbers` are clip indices in the data set."""
     rng = generator(seed, f"nuisance/{subject}/takes")
     main, other = (
         iter(rng.permutation([(condition, view) for condition in range(len(CONDITIONS)) for view in views]).tolist())

@@ -25,7 +25,7 @@ ANGLES_DEG = {"easy": (26.0, 3.0), "medium": (18.0, 4.0), "hard": (11.0, 3.0)}
 """Mean and standard deviation of the knee angle of an abnormal subject, in degrees, by difficulty."""
 DIFFICULTIES = tuple(ANGLES_DEG)
 SIGN = {"normal": 0.0, "genu_varum": 1.0, "genu_valgum": -1.0}
-"""Direction of the angle (`skeleton`: varum outward)."""
+"""Sign of the knee angle (positive: outward, see `skeleton`)."""
 
 
 def balanced_labels(seed: int, purpose: str, subjects: Sequence[str]) -> dict[str, str]:

@@ -31,8 +31,8 @@ class ClipPlan:
     scene: Scene
     outfit: Outfit
     view: int | None
-    """Angle between walking direction and camera in degrees (0 towards it, 180 away); None approaches, turns and
-    walks away."""
+    """Angle between walking direction and camera in degrees (0 towards it, 180 away); if None, the walker
+    approaches, turns and walks away."""
     seed: int
     """Seed of the noise."""
     width: int

@@ -13,7 +13,7 @@ from agrm_study.training.data.datasets.synthetic.nuisance import Colour, Scene
 
 Image = npt.NDArray[np.uint8]
 NEAREST = 0.9
-"""Distance at which the walls are outside the frame, in metres."""
+"""Distance from the camera at which the walls are outside the frame, in metres."""
 SUBPIXEL_BITS = 4
 """Fractional bits of OpenCV's fixed-point coordinates."""
 

@@ -1,7 +1,7 @@
 """Rendering of a posed skeleton as a clothed person.
 
-Every part is the convex hull of two discs (a tapered limb) or more. Parts are painted from far to near, each in three
-layers from a dark rim to a bright ridge on the side of the light.
+Every part is the convex hull of two or more discs (two discs form a tapered limb). Parts are painted from far to near,
+each in three layers, from a dark rim to a bright ridge on the side facing the light.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Part:
     radii: tuple[float, ...]
     colour: Colour
     limb: str
-    """Limb name; consecutive parts with the same name are painted as one and must share a colour."""
+    """Limb name; consecutive parts with the same name are painted as one shape and must have the same colour."""
 
     @property
     def distance(self) -> float:

@@ -99,7 +99,7 @@ class Scene:
 
 
 STRENGTH = {"easy": 0.35, "medium": 0.6, "hard": 1.0}
-"""Fraction of each nuisance range used at a difficulty, centred on the middle of the range."""
+"""Fraction of each nuisance range used, by difficulty, centred on the middle of the range."""
 
 
 class _Ranges:
@@ -113,7 +113,7 @@ class _Ranges:
         return float(middle + self.strength * half * self.rng.uniform(-1.0, 1.0))
 
     def most(self, high: float) -> float:
-        """A value between 0 and `high` times the strength."""
+        """A value between 0.2 and 1 times `high`, scaled by the strength."""
         return float(self.strength * high * self.rng.uniform(0.2, 1.0))
 
     def colour(self, saturation: tuple[float, float], value: tuple[float, float]) -> Colour:
@@ -130,7 +130,7 @@ class _Ranges:
 
 
 def draw_person(seed: int, subject: str, difficulty: str, *, adult: bool) -> Person:
-    """Draw a child (3 to 12 years) or an adult; a pure function of the arguments."""
+    """Sample the attributes of a child (3 to 12 years) or an adult; a pure function of the arguments."""
     rng = generator(seed, f"nuisance/{subject}")
     draw = _Ranges(rng, STRENGTH[difficulty])
     sex = "male" if rng.uniform() < 0.5 else "female"
@@ -177,7 +177,7 @@ def draw_person(seed: int, subject: str, difficulty: str, *, adult: bool) -> Per
 
 
 def draw_scene(seed: int, subject: str, clip: str, difficulty: str, *, adult: bool) -> Scene:
-    """Draw corridor, camera and light of a recording: a clinic for children, a gait laboratory for adults."""
+    """Sample the corridor, camera and light of a recording: a clinic for children, a gait laboratory for adults."""
     rng = generator(seed, f"nuisance/{subject}/{clip}")
     draw = _Ranges(rng, STRENGTH[difficulty])
     if adult:

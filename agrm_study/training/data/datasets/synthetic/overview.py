@@ -1,6 +1,6 @@
 """Overview figure of the synthetic classes at every difficulty and of the unlabelled part.
 
-python -m agrm_study.training.data.datasets.synthetic.overview docs/figures/synthetic.png
+Usage: python -m agrm_study.training.data.datasets.synthetic.overview docs/figures/synthetic.png
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from agrm_study.training.data.datasets.synthetic.corridor import Image
 from agrm_study.training.data.datasets.synthetic.write import planned_clip
 
 MOMENTS = (0.06, 0.3, 0.7, 0.94)
-"""Positions of the shown frames as fractions of a clip."""
+"""Positions of the shown frames as fractions of the clip length."""
 SIDE, GAP, DPI = 88, 3, 100
 """Height of an image and gap between images, in pixels; resolution of the figure, in pixels per inch."""
 COLOURS = 192
-"""Size of the palette of the written file, which is quantized because sensor noise does not compress."""
+"""Number of palette colours of the output file, which is quantized because sensor noise compresses poorly."""
 
 
 def overview(out_png: Path | str, *, seed: int = 0) -> Path:

@@ -1,6 +1,6 @@
 """Joint positions of a walker as a function of gait phase and frontal-plane knee angles.
 
-Body frame, in metres: x to the walker's left, y up, z forward; the origin is on the ground at the walking line.
+Body frame, in metres: x to the walker's left, y up, z forward; the origin is on the ground, on the walking line.
 A frontal-plane knee angle is the angle between thigh and shank projected on the x-y plane, 0 for a straight leg,
 positive if the knee is outward of the line from hip to ankle (genu varum), negative if inward (genu valgum).
 """
@@ -94,7 +94,7 @@ def knee_offset(upper: float, lower: float, angle: float) -> float:
 
 
 def ankle_half_width(body: Body, angle: float) -> float:
-    """Half the ankle distance in metres: wider for genu valgum, so that the knees can pass, narrower for genu varum."""
+    """Half the ankle distance in metres: wider for genu valgum, so that the knees can pass; narrower for genu varum."""
     offset = knee_offset(body.leg * body.thigh_share, body.leg * (1.0 - body.thigh_share), angle)
     return max(body.ankle_half - (0.4 if angle > 0 else 1.0) * offset, 0.035 * body.leg)
 
@@ -122,7 +122,7 @@ def pose(body: Body, gait: Gait, knees: Knees, phase: float, vigour: float = 1.0
     Args:
         body: Body dimensions.
         gait: Motion parameters.
-        knees: Frontal-plane angles, which the projected joints have exactly at every phase.
+        knees: Frontal-plane knee angles, which the projected joints reproduce exactly at every phase.
         phase: Gait phase of the left leg, in cycles; the right leg is offset by half a cycle.
         vigour: Factor on all sagittal motion (below 1 while the walker turns).
 

@@ -24,7 +24,7 @@ from agrm_study.training.data.manifest import ClipRecord, write_manifest
 DRAWING_VERSION = 1
 """Increment if the pixels for the same arguments change."""
 CARD = "synthetic.json"
-"""File with the arguments, in the data set's folder."""
+"""File that records the arguments, in the data set's folder."""
 FEWEST_SUBJECTS = 6
 
 
@@ -43,7 +43,7 @@ def write_synthetic(
     The folder is created atomically. If it already contains the same data set, nothing is written.
 
     Args:
-        out: Folder of the data set; must not exist, be empty, or contain the same data set.
+        out: Folder of the data set; an existing folder must be empty or contain the same data set.
         subjects: Number of labelled children, one clip each; at least 6.
         unlabelled: Number of unlabelled clips of adults (see `cast`); 0 or more.
         seed: Seed of all random numbers.
@@ -54,7 +54,8 @@ def write_synthetic(
     Returns:
         The path of ``manifest.parquet``.
 
-    Raises: InputError: An argument is invalid, or the folder has other content or cannot be written.
+    Raises:
+        InputError: An argument is invalid, or the folder has other content or cannot be written.
     """
     out = Path(out).absolute()
     _check(subjects, unlabelled, seed, difficulty, workers)
