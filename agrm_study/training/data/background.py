@@ -66,7 +66,7 @@ def moving_boxes(frames_THWC: NDArray[np.uint8], lag: int) -> NDArray[np.float64
 
     Args:
         frames_THWC: Frames of the clip.
-        lag: Distance to the comparison frames, in frames.
+        lag: Offset of the comparison frames, in frames.
     """
     masks_THW = moving_masks(frames_THWC, lag)
     boxes = np.full((len(masks_THW), 4), np.nan)
@@ -87,7 +87,7 @@ def moving_boxes(frames_THWC: NDArray[np.uint8], lag: int) -> NDArray[np.float64
 
 
 def moving_masks(frames_THWC: NDArray[np.uint8], lag: int) -> NDArray[np.uint8]:
-    """Foreground masks (T, H, W) of 0 and 1; `lag` is the distance to the comparison frames, in frames."""
+    """Foreground masks (T, H, W) of 0 and 1; `lag` is the offset of the comparison frames, in frames."""
     blurred = np.stack([cv2.GaussianBlur(frame, (5, 5), 0) for frame in frames_THWC])
     # The median is computed from a sample of the frames, which bounds its memory use for long clips.
     scene = np.median(blurred[:: max(1, len(blurred) // 60)], axis=0).astype(np.uint8)

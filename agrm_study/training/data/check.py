@@ -1,4 +1,4 @@
-"""Checks of every video in a manifest; each finding either prevents a study or is a note."""
+"""Checks for the videos of a manifest; each finding either prevents a study or is a note."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ SMALL = 64
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One finding about one clip; `severity` is `stops` (a study rejects the clip) or `note`."""
+    """A finding about a clip; `severity` is `stops` (a study rejects the clip) or `note`."""
 
     clip_id: str
     subject_id: str

@@ -35,17 +35,17 @@ class ClipRecord:
 
     Attributes:
         subject_id: The person in the video; the unit of splits and statistics.
-        clip_id: Unique within a manifest.
+        clip_id: Id of the clip, unique within a manifest.
         path: Absolute path of the video.
         label: Label text (the paper uses `normal`, `genu_varum`, `genu_valgum`), or None for an unlabelled clip.
         hidden_label: True label of an unlabelled synthetic clip, used only to measure pseudo-label accuracy.
         view: Camera angle in degrees (CASIA-B: 0 … 180), or None.
         condition: Walking condition (CASIA-B: `nm-01`, `bg-02`, `cl-01`), or None.
         frames: Number of presented frames (after edit lists); 0 for an unreadable file.
-        fps: Mean frames per second.
+        fps: Mean frame rate, in frames per second.
         width, height: Size of a displayed frame (after rotation), in pixels.
         rotation: Clockwise rotation specified by the container, in degrees: 0, 90, 180 or 270.
-        checksum: SHA-256 of the file, hexadecimal.
+        checksum: Hexadecimal SHA-256 of the file.
         source: The data set (`spwvd`, `casia_b`, `folder`, …).
         site: Hospital, laboratory or other location of the recording, or None.
         sex: `male`, `female` or None.

@@ -16,7 +16,7 @@ def name_key(name: str) -> str:
 
 
 def spreadsheet_key(name: str) -> str:
-    """`name_key`, with leading zeros and `.0` removed from whole numbers, since spreadsheets change them."""
+    """`name_key`, with leading zeros and `.0` removed from whole numbers, since spreadsheets alter them."""
     key = name_key(name)
     match = re.fullmatch(r"([0-9]+)(?:[.,]0+)?", key)
     return match[1].lstrip("0") or "0" if match else key
@@ -44,7 +44,7 @@ class Names:
         return None
 
     def hint(self, name: str) -> str | None:
-        """Known names that differ only in leading zeros, case or normal form, otherwise the closest known name."""
+        """A hint with known names that differ only in leading zeros, case or normal form, or with the closest name."""
         matches = self._by_key[-1][1].get(spreadsheet_key(name), [])
         return f"Several match: {', '.join(matches)}." if len(matches) > 1 else nearest(name, self._known)
 

@@ -23,7 +23,7 @@ def open_data(recipe: Recipe, manifest: Path | str, *, cache: Path, workers: int
     """Split a manifest according to the recipe and open its clip store, decoding the videos if no store exists.
 
     Args:
-        recipe: Only `data`, `clip` and `split_seed` are used.
+        recipe: The recipe, of which only `data`, `clip` and `split_seed` are used.
         manifest: A manifest file, or its folder.
         cache: Folder of the clip stores.
         workers: Number of decoding processes.

@@ -41,7 +41,7 @@ def draw_pictures(
     workers: int = 1,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> list[Path]:
-    """Write one contact sheet per clip: six frames of the video, as stored, and as input to the network.
+    """Write one contact sheet per clip with six frames: from the video, as stored, and as input to the network.
 
     Args:
         manifest: Clips to choose from, spread over labels and sources.

@@ -24,7 +24,7 @@ def deal_sites(
     """Assign subjects to folds of whole sites with similar shares of each label and of all subjects.
 
     Sites are assigned in order of decreasing size (equal sizes in random order), each to the fold where it increases
-    the sum of squared shares least. They are then moved and exchanged as long as this sum decreases. No fold is empty.
+    the sum of squared shares least. They are then moved or exchanged as long as this sum decreases. No fold is empty.
 
     Args:
         label_of: Label of each subject.

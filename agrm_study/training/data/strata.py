@@ -39,7 +39,7 @@ def stratified_counts(sizes: Sequence[int], shares: Sequence[float]) -> NDArray[
     rest = exact - floors
     wanted = np.asarray(largest_remainder(sum(sizes), shares)) - floors.sum(axis=0)
     options = [
-        # an exact cell is not rounded up
+        # exact cells are not rounded up
         tuple(itertools.combinations(np.flatnonzero(row > 1e-9).tolist(), int(size - floor.sum())))
         for size, floor, row in zip(sizes, floors, rest, strict=True)
     ]

@@ -1,6 +1,6 @@
 """Registry of data set layouts.
 
-To add a layout, write a module and add a line to `LAYOUTS`; `tests/conformance/test_layouts.py` tests every entry.
+To add a layout, write a module and add an entry to `_SHIPPED`; `tests/conformance/test_layouts.py` tests every entry.
 """
 
 from __future__ import annotations

@@ -146,7 +146,7 @@ def _label(text: str, options: Options) -> str | None:
 
 
 def _numbers(table: Path, row: CsvRow, column: str, names: Sequence[str]) -> list[float]:
-    """Numbers of a cell such as `{'top': 125.0, 'left': 156.0}`."""
+    """Numbers from a cell such as `{'top': 125.0, 'left': 156.0}`."""
     text = row.cells[column]
     try:
         values = json.loads(text.replace("'", '"').replace("None", "null"))

@@ -25,7 +25,7 @@ class Options:
     """User options of a layout, in addition to the path.
 
     Attributes:
-        labels: CSV file of labels (spwvd); None uses the only CSV file in the folder.
+        labels: CSV file of labels (spwvd) or annotations (gavd); None searches the folder.
         spellings: Additional spellings of labels, such as {"0": "normal"}.
         views: Views to keep from a multi-view data set, in degrees; None keeps all.
         fps: Frame rate of folders of numbered images; without it, such folders are skipped.
@@ -309,7 +309,7 @@ def _note(found: Found, info: VideoInfo) -> str:
 
 
 def _boxes(found: Found, info: VideoInfo | None) -> tuple[Box, ...] | None:
-    """Key boxes in pixels of the video; if they refer to a different copy, they are rescaled and end with the video."""
+    """Key boxes in pixels of the video; if they refer to a different copy, they are rescaled and cut to its length."""
     if found.boxes is None or found.annotated is None or info is None:
         return found.boxes
     across, down = info.width / found.annotated.width, info.height / found.annotated.height

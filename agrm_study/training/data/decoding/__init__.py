@@ -83,7 +83,7 @@ def read_frames(
         info: Result of `read_info` for this file.
         indices: Indices of presented frames, from 0, non-decreasing.
         width, height: Output size after rotation, in pixels.
-        decoder: Use only this decoder of `DECODERS`.
+        decoder: Name of the only decoder in `DECODERS` to use; None selects one by file.
 
     Raises:
         VideoError: No decoder can read the file up to the last index.

@@ -1,4 +1,4 @@
-"""The error raised for a video that cannot be used."""
+"""Error raised for a video that cannot be used."""
 
 from __future__ import annotations
 

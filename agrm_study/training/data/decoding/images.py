@@ -47,7 +47,7 @@ def number_of(name: str) -> int | None:
 
 
 def is_numbered(names: Iterable[str]) -> bool:
-    """Whether the images among these file names form a video: at least two, all with a number."""
+    """Whether the images among these file names form a video, that is, at least two images, all with a number."""
     numbers = [number_of(name) for name in names if Path(name).suffix.lower() in IMAGE_SUFFIXES]
     return len(numbers) > 1 and None not in numbers
 
@@ -63,8 +63,8 @@ def numbered_images(folder: Path) -> list[Path]:
     """The images in a folder, sorted by number; hidden files and other files are skipped.
 
     Raises:
-        VideoError: The folder contains fewer than two images, an image without a number, images of several series, or a
-            duplicate number.
+        VideoError: The folder contains fewer than two images, an image without a number, images from different series,
+            or a duplicate number.
     """
     by_number: dict[int, Path] = {}
     series: set[tuple[str, str]] = set()

@@ -172,7 +172,7 @@ class _Child:
         self._last_message = time.monotonic()
 
     def deadline(self, stall_s: float) -> float:
-        """Monotonic time, in seconds, at which the child counts as stalled."""
+        """Monotonic time, in seconds, at which the child is considered stalled."""
         return self._last_message + (stall_s if self._ready else max(START_S, stall_s))
 
     def start(self, function: Callable[..., Any], task: int, arguments: tuple[Any, ...]) -> None:
@@ -215,7 +215,7 @@ def _reason(process: subprocess.Popen[bytes]) -> str:
 
 def _portable(error: Exception) -> Exception | None:
     try:
-        pickle.loads(pickle.dumps(error))  # noqa: S301 (our own bytes)
+        pickle.loads(pickle.dumps(error))  # noqa: S301 (bytes from this process)
     except Exception:
         return None
     return error

@@ -12,16 +12,16 @@ PICTURE_FORMATS: Final = ("image2", "_pipe")
 
 
 def video_stream(container: Any, path: Path | str) -> Any:
-    """Select the default video stream among streams with more than one frame, or the first of them if none is default.
+    """Select the default video stream with more than one frame, or the first such stream if none is default.
 
     Attached pictures are ignored.
 
     Args:
-        container: The opened file (PyAV).
+        container: The open file (PyAV).
         path: The file, which is opened again to count frames if it has several streams.
 
     Raises:
-        VideoError: The file has no video stream, only still pictures, or a stream of an unknown codec.
+        VideoError: The file has no video stream, only still pictures, or a stream with an unknown codec.
     """
     if not container.streams.video:
         raise VideoError("the file has no video stream")

@@ -27,10 +27,10 @@ class VideoInfo:
 
     Attributes:
         frames: Number of presented frames, that is, packets that an edit list does not discard.
-        promised: Number of packets stated by the container's header or index; 0 if it states none.
+        promised: Number of packets stated by the container's header or index; 0 if not stated.
         packets: Number of packets in the file.
         fps: Mean frames per second: (frames - 1) / (time of the last - time of the first frame), rounded to 1e-6.
-        promised_s: Duration in seconds stated by the container if it states no number of packets; otherwise 0.
+        promised_s: Duration in seconds stated by the container, if it states no number of packets; otherwise 0.
         cut_off: Description of the missing data relative to the size stated by the container; empty if complete.
         present_s: End time of the last packet of any stream, in seconds; compared with `promised_s`.
         stream: Index, in the container, of the stream that is read.

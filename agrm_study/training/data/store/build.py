@@ -62,7 +62,7 @@ def build_store(
     modified since the last call are compared with the manifest.
 
     Args:
-        manifest: Exactly the clips to store.
+        manifest: A manifest of exactly the clips to store.
         clip: The preprocessing.
         cache: Folder of all stores.
         workers: Number of decoding processes.

@@ -1,4 +1,4 @@
-"""Copying of clip stores between machines that have no shared disk or a slow one.
+"""Copying of clip stores between machines that have no shared disk or only a slow one.
 
 The machine that builds a store publishes it to a location that all nodes can read (`publish_store`); each node makes
 one local copy (`fetch_store`). Stores are named after a hash of their content, so an existing copy is valid if its

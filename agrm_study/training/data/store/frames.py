@@ -30,7 +30,7 @@ def kept_frames(record: ClipRecord, info: VideoInfo, clip: Clip) -> NDArray[np.i
     """Index of the presented frame nearest to the time k / clip.fps, for each stored frame k.
 
     The file's timestamps are used, so that a variable frame rate does not change the walking speed. They are rescaled
-    if the mean rate in the manifest differs from the container's.
+    if the manifest and the container specify different mean rates.
     """
     times = info.times * (info.fps / record.fps)
     wanted = np.arange(stored_shape(record, clip)[0]) / clip.fps

@@ -62,8 +62,9 @@ class RawFrames:
     ) -> None:
         """Copy one square window per clip into `out_BTCHW` (see `ClipStore.gather`).
 
-        Read-ahead is requested for all windows before the first copy, so that a cold disk serves them concurrently. A
-        window's rows are copied as items of `size` bytes each, for which numpy uses one `memmove` per row.
+        Read-ahead is requested for all windows before the first copy, so that the disk serves uncached windows
+        concurrently. A window's rows are copied as items of `size` bytes each, for which numpy uses one `memmove` per
+        row.
         """
         if not out_BTCHW.size:
             return

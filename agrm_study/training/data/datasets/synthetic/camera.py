@@ -38,7 +38,10 @@ class Camera:
 
 
 def frame_walker(width: int, height: int, *, stature: float, near: float, fill: float, above_ground: float) -> Camera:
-    """A camera in which a walker at distance `near` (metres) fills `fill` of the image height, 9 % above the bottom."""
+    """Create a camera for a walker at distance `near`, in metres.
+
+    The walker occupies the fraction `fill` of the image height, with the feet 9 % above the bottom.
+    """
     focal = fill * height * near / stature
     return Camera(width, height, focal, above_ground, 0.91 * height - focal * above_ground / near)
 
@@ -55,9 +58,9 @@ def leg_box(
 ) -> Box:
     """A square from the waist to the soles of a walker at (x, z), so that the legs fill a square crop.
 
-    It depends on the leg length, the position and a simulated detection error (`shift`, in sides, and `scale`), but
-    not on the pose or the knees, so its size and position carry no information about the class. The square is moved,
-    and shrunk if necessary, to lie inside the frame.
+    It depends on the leg length, the position and a simulated detection error (`shift`, in units of the side, and
+    `scale`), but not on the pose or the knees, so its size and position carry no information about the class. The
+    square is moved, and shrunk if necessary, to lie inside the frame.
     """
     ends = camera.project(np.array([[x, 1.16 * leg, z], [x, 0.0, z - 0.3 * leg]]))
     exact = 1.02 * float(ends[1, 1] - ends[0, 1])

@@ -9,7 +9,7 @@ hard        ±(11 ± 3)°        0 ± 3°
 =========== ================= ==========================
 
 Angles are mean ± standard deviation of a normal distribution truncated at two standard deviations; both knees of a
-subject lie within ±1.5° of the drawn angle. Classes are balanced: their counts differ by at most one.
+subject lie within ±1.5° of the sampled angle. Classes are balanced: their counts differ by at most one.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ class Clothes:
     cut: float
     """End of the trousers as a fraction of the distance from hip to ankle; below 0.5 they are shorts."""
     looseness: float
-    """Factor on the radius of the trousers."""
+    """Scale factor for the radius of the trousers."""
     sleeve: float
     """End of the sleeve as a fraction of the arm."""
     long_hair: bool
@@ -46,7 +46,7 @@ class Person:
     clothes: Clothes
     sex: str
     age: float
-    """Years."""
+    """Age in years."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Scene:
     tiles: float
     """Side of a floor tile, in metres; 0 for a plain floor."""
     camera_height: float
-    """Metres."""
+    """Height of the camera, in metres."""
     near: float
     """Smallest distance between walker and camera, in metres."""
     fill: float
@@ -78,11 +78,11 @@ class Scene:
     turn_at: float
     """Time of the turn as a fraction of the clip, for a walker who approaches and walks away."""
     light: Colour
-    """Factors on red, green and blue."""
+    """Scale factors for red, green and blue."""
     light_angle: float
     """Direction of the light, from -1 (image left) to 1 (image right)."""
     gradient: tuple[float, float]
-    """Relative change of the light over the frame, horizontally and vertically."""
+    """Relative change of the light across the frame, horizontally and vertically."""
     flicker: float
     noise: float
     """Standard deviation of the sensor noise, in grey levels."""
@@ -95,15 +95,15 @@ class Scene:
     box_shift: tuple[float, float]
     """Offset of the person's box as a fraction of its side, which simulates an inexact detector."""
     box_scale: float
-    """Factor on the side of the person's box."""
+    """Scale factor for the side of the person's box."""
 
 
 STRENGTH = {"easy": 0.35, "medium": 0.6, "hard": 1.0}
-"""Fraction of each nuisance range used, by difficulty, centred on the middle of the range."""
+"""Fraction of each nuisance range used, by difficulty, centred on the midpoint of the range."""
 
 
 class _Ranges:
-    """Uniform draws from ranges that are narrowed around their middle by the difficulty's strength."""
+    """Uniform sampling from ranges that are narrowed around their midpoint by the difficulty's strength."""
 
     def __init__(self, rng: np.random.Generator, strength: float) -> None:
         self.rng, self.strength = rng, strength
@@ -123,7 +123,7 @@ class _Ranges:
         return (255.0 * red, 255.0 * green, 255.0 * blue)
 
     def between(self, dark: Colour, light: Colour) -> Colour:
-        """A colour on the line between two colours; not narrowed by the difficulty."""
+        """A mixture of two colours; not narrowed by the difficulty."""
         share = self.rng.uniform()
         mixed = np.asarray(dark) * (1.0 - share) + np.asarray(light) * share
         return (float(mixed[0]), float(mixed[1]), float(mixed[2]))

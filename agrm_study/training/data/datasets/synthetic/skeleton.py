@@ -35,7 +35,7 @@ class Body:
     foot: float
     ankle_height: float
     girth: float
-    """Factor on all radii."""
+    """Scale factor for all radii."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Knees:
 def knee_offset(upper: float, lower: float, angle: float) -> float:
     """Outward distance d of the knee from the hip-ankle line at which the frontal-plane knee angle equals `angle`.
 
-    With u and l the parts of the line above and below the knee, angle = atan(d/u) + atan(d/l), hence
+    If u and l are the parts of the line above and below the knee, angle = atan(d/u) + atan(d/l), hence
     d² tan(angle) + d (u + l) - u l tan(angle) = 0. The root that vanishes with the angle is returned.
 
     Args:
@@ -124,7 +124,7 @@ def pose(body: Body, gait: Gait, knees: Knees, phase: float, vigour: float = 1.0
         gait: Motion parameters.
         knees: Frontal-plane knee angles, which the projected joints reproduce exactly at every phase.
         phase: Gait phase of the left leg, in cycles; the right leg is offset by half a cycle.
-        vigour: Factor on all sagittal motion (below 1 while the walker turns).
+        vigour: Scale factor for all sagittal motion (below 1 while the walker turns).
 
     Returns:
         Positions (3,) in metres by joint name: pelvis, neck, head, and hip, knee, ankle, heel, toe, shoulder, elbow and
@@ -180,7 +180,7 @@ def pose(body: Body, gait: Gait, knees: Knees, phase: float, vigour: float = 1.0
 
 
 def frontal_angle(hip: Array, knee: Array, ankle: Array, side: str) -> float:
-    """Signed frontal-plane knee angle in radians, measured from the x and y coordinates of the joints."""
+    """Signed frontal-plane knee angle in radians, computed from the x and y coordinates of the joints."""
     thigh, shank = (knee - hip)[:2], (ankle - knee)[:2]
     turn = float(np.arctan2(thigh[0] * shank[1] - thigh[1] * shank[0], thigh @ shank))
     return -SIDES[side] * turn

@@ -1,4 +1,4 @@
-"""Writes a synthetic data set atomically."""
+"""Atomic writing of a synthetic data set."""
 
 from __future__ import annotations
 
