@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 RULE: Final = (
     "per true class, by the probability of the predicted class: the correct clips at evenly spaced ranks from the most "
-    "to the least confident (two: the most confident and the median; one: the median), and the most confident mistakes"
+    "to the least confident (for two, the most confident and the median; for one, the median), and the most confident "
+    "mistakes"
 )
 """Description of the rule, written next to the figures."""
 
@@ -21,7 +22,7 @@ class Choice:
 
     Attributes:
         subject: Index of the subject.
-        reason: Reason for the selection ("most confident correct").
+        reason: Reason for the selection, such as "most confident correct".
     """
 
     subject: int
@@ -33,11 +34,11 @@ def choose(
 ) -> list[Choice]:
     """Select the subjects to show, class by class; ties are resolved in favour of the earlier subject.
 
-    A third of the N subjects per class (at least one if N ≥ 2) are mistakes. A class with too few correct or wrong
-    subjects shows fewer; they are not replaced by the other kind.
+    Of the N subjects per class, a third (at least one if N ≥ 2) are mistakes. If a class has too few correct or
+    misclassified subjects, fewer are shown; neither kind replaces the other.
 
     Args:
-        labels_S: True class indices; subjects without one (−1) are never selected.
+        labels_S: True class indices; subjects without a label (−1) are never selected.
         decided_S: Predicted class indices.
         confidence_S: Probability of the predicted class.
         per_class: N, the number of subjects per true class.

@@ -22,12 +22,12 @@ def grad_cam(
 ) -> Tensor:
     """Grad-CAM maps ReLU(Σ_d α_d A_d) of the last block's features A, with α_d the mean of ∂logit/∂A_d.
 
-    The network runs in eval mode; its train mode is restored afterwards. No gradients are accumulated in its
+    The network runs in eval mode; its previous mode is restored afterwards. No gradients are accumulated in its
     parameters.
 
     Args:
         network: The network; the features are the output of its `gradcam_layer`.
-        logits: Converts the network's outputs to logits (B, K), `SupervisedLoss.logits`.
+        logits: Function that converts the network's outputs to logits (B, K), such as `SupervisedLoss.logits`.
         clips_BCTHW: Normalised clips on the network's device.
         targets_B: Class index of the explained logit of each clip.
 
@@ -39,9 +39,9 @@ def grad_cam(
     """
     if not network.has_positions:
         raise InputError(
-            "Grad-CAM needs features with positions, but this network's classifier reads a class token",
+            "Grad-CAM needs features with positions, but this network's classifier uses a class token",
             field="model.pooling.name",
-            hint="Choose another pooling, such as shpm, which reads the patches.",
+            hint="Choose a different pooling, such as shpm, which pools the patches.",
         )
     kept: list[Tensor] = []
 

@@ -20,7 +20,7 @@ Boxes = dict[str, tuple[Box, ...] | None]
 
 
 def subjects_of_check(count: int, limit: int | None) -> list[int]:
-    """Indices of the measured subjects: all of `count`, or `limit` evenly spread ones."""
+    """Indices of the measured subjects: all `count` subjects, or `limit` evenly spaced ones."""
     if limit is None or limit >= count:
         return list(range(count))
     return sorted({int(place) for place in np.linspace(0, count - 1, limit) + 0.5})
@@ -40,14 +40,14 @@ def measure(
         reloaded: Network and decisions.
         kind: Body part covered by the person's boxes.
         subjects: Indices of the subjects.
-        boxes: Known boxes; boxes of other clips are added.
+        boxes: Known boxes by clip id; boxes of further clips are added.
         on_clip: Called after each subject.
 
     Returns:
         One row per subject and measure, with columns trial_id, arm, task, seed, subject_id, clip_id, label, decided,
         region, measure and value. The measures of a region are area, drop, elsewhere, excess (drop − elsewhere) and
-        changes (see `RegionEffect`); `deletion`, `deletion_random` and `deletion_gain` (random − by map) have no
-        region. Undefined measures have no row.
+        changes (see `RegionEffect`); `deletion`, `deletion_random` and `deletion_gain` (random − map) have no region.
+        Undefined measures have no row.
     """
     rows: list[dict[str, Any]] = []
     classes, windows, size = reloaded.recipe.classes, reloaded.windows, reloaded.recipe.clip.size
@@ -59,7 +59,7 @@ def measure(
         targets_B = torch.tensor([target], device=clip_CTHW.device)
         map_THW = grad_cam(reloaded.network, reloaded.loss.logits, clip_CTHW[None], targets_B)[0]
         logits_1K = reloaded.predict(clip_CTHW[None])
-        if hidden_1K is None:  # equal for all clips
+        if hidden_1K is None:  # the same for all clips
             hidden_1K = reloaded.predict(torch.zeros_like(clip_CTHW)[None])
         values: dict[tuple[str, str], float] = {}
         # Random positions depend on the subject, not on the trial's seed, so that all seeds and arms share them.

@@ -17,7 +17,7 @@ _SIDE: Final = 320
 
 
 def write_movie(explained: Explained, path: Path, fps: float) -> None:
-    """Write frames and overlay side by side as H.264.
+    """Write frames and overlays side by side as an H.264 video.
 
     Args:
         explained: The explained clip.

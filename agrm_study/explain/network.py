@@ -31,8 +31,8 @@ from agrm_study.training.ssl.losses.supervised import SupervisedLoss
 from agrm_study.training.temperature import subject_log_probs
 
 TOLERANCE: Final[Mapping[str, float]] = {"fp32": 0.01, "bf16": 0.1, "fp16": 0.05}
-"""Maximum deviation from the recorded logits, relative to the largest logit, by precision of the training. Differences
-between devices and library versions are within this tolerance; different weights or data are not."""
+"""Maximum deviation from the recorded logits, relative to the largest logit, by training precision. Differences between
+devices and library versions are within this tolerance; differences caused by other weights or data are not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +59,7 @@ class ReloadedTrial:
         windows: The evaluated windows.
         probs_SK: Class probabilities of each subject, averaged over its windows.
         decided_S: Predicted class of each subject.
-        middle_S: Index of each subject's middle window, which is explained.
+        middle_S: Index of each subject's middle window, the window that is explained.
     """
 
     trial: FinishedTrial
@@ -75,7 +75,7 @@ class ReloadedTrial:
     middle_S: NDArray[np.int64]
 
     def frames(self, subject: int) -> NDArray[np.uint8]:
-        """The explained window of a subject, cropped as for the network, as RGB (T, size, size, 3)."""
+        """The explained window of a subject, cropped as in the network's input, as RGB (T, size, size, 3)."""
         return np.ascontiguousarray(self._crops(subject)[0].transpose(0, 2, 3, 1))
 
     def clip(self, subject: int) -> Tensor:
@@ -106,7 +106,7 @@ def reload_trial(trial: FinishedTrial, data: Data, recorded: pd.DataFrame, devic
         trial: A finished trial with saved weights.
         data: Input data of the trial.
         recorded: The trial's `predictions` records of the test part.
-        device: ``cpu``, ``cuda`` or ``cuda:N``; always in single precision.
+        device: ``cpu``, ``cuda`` or ``cuda:N``; the network always runs in single precision.
 
     Raises:
         InputError: Data, weights or logits differ from the records.
@@ -180,7 +180,7 @@ def _compare(logits_NK: NDArray[np.float32], windows: Windows, recorded: pd.Data
     """Compare the network's logits with the records.
 
     Raises:
-        InputError: Logits are missing in the records or differ by more than `TOLERANCE`.
+        InputError: Logits are missing from the records or differ by more than `TOLERANCE`.
     """
     by_window = dict(zip(recorded["clip_id"], recorded["logits"], strict=True))
     missing = [name for name in windows.names if name not in by_window]
@@ -198,5 +198,5 @@ def _compare(logits_NK: NDArray[np.float32], windows: Windows, recorded: pd.Data
             where=trial.weights,
             given=f"a deviation of {off:.0%} of the largest logit",
             allowed=f"at most {allowed:.0%}",
-            hint="The weights, the clip store or the code differ from those of the records.",
+            hint="The weights, the clip store or the code have changed since training.",
         )

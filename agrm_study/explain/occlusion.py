@@ -1,10 +1,10 @@
 """Occlusion of regions, and deletion curves that test whether a map identifies important positions.
 
-Hidden pixels are set to 0 after normalisation, the mean colour, as in random erasing; the network has therefore seen
+Hidden pixels are set to 0 after normalisation (the mean colour), as in random erasing; the network has therefore seen
 such regions in training.
 
-Each clip has one random position per region and one random map as controls. Results are means over clips, whose error
-decreases more with additional clips than with additional draws per clip at equal cost.
+The controls of each clip are one random position per region and one random map. Results are means over clips; for the
+same cost, additional clips reduce their error more than additional random samples per clip.
 
 Legend of axes: B variants of one clip, C colours, T frames, H rows, W columns, K classes.
 """
@@ -33,12 +33,12 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegionEffect:
-    """Effect of hiding one region of one clip; NaN except for `area` if the region is outside the crop.
+    """Effect of hiding one region of one clip; if the region is outside the crop, all values but `area` are NaN.
 
     Attributes:
         area: Fraction of the clip's pixels.
         drop: Decrease of the predicted class's logit.
-        elsewhere: Decrease when the region's shape is hidden at a random position.
+        elsewhere: Decrease of the logit when the same shape is hidden at a random position.
         changes: 1.0 if the decision changes, otherwise 0.0.
     """
 
@@ -54,8 +54,8 @@ class Deletion:
 
     Attributes:
         by_map: Curve with the most important positions deleted first.
-        by_chance: Curve of a map with shuffled values on the same grid.
-        flat: Whether the map is constant, so that its order is meaningless.
+        by_chance: Curve for a map with shuffled values on the same grid.
+        flat: Whether the map is constant and therefore defines no order.
     """
 
     by_map: Floats
@@ -89,8 +89,8 @@ def region_effects(
         logits_K: Logits of the whole clip.
         target: The predicted class.
         masks: Pixels (T, H, W) of each region.
-        rng: Draws the random positions, by which the mask is shifted cyclically within the frame, so that its area and
-            its motion over time are preserved.
+        rng: Generator of the random positions. The mask is shifted cyclically within the frame, which preserves its
+            area and its motion over time.
     """
     variants, drawn = [], {name: mask for name, mask in masks.items() if mask.any()}
     for mask in drawn.values():
@@ -126,9 +126,9 @@ def deletion_curve(
 ) -> Deletion:
     """Delete increasing fractions of a clip, in the order of its map and in a random order of the same resolution.
 
-    The random order is obtained by shuffling the cells of the map and resizing it in the same way. Deleting single
-    random pixels would not be comparable, because it changes the clip differently. One forward pass per fraction and
-    order, except for the ends of the curves.
+    The random order is obtained by shuffling the cells of the map and resizing it in the same way. Deleting individual
+    random pixels would not be comparable, because it changes the clip differently. Requires one forward pass per
+    fraction and order, except for the ends of the curves.
 
     Args:
         predict: Computes the logits of variants of the clip.
@@ -136,7 +136,7 @@ def deletion_curve(
         ends_2K: Logits of the whole clip and of a clip with all pixels hidden.
         target: The predicted class.
         map_THW: The clip's map on the grid of the features.
-        rng: Shuffles the map.
+        rng: Generator that shuffles the map.
     """
     _, frames, size, _ = clip_CTHW.shape
     cells = map_THW.detach().float().cpu()

@@ -27,7 +27,7 @@ class Explained:
     """One clip with its map.
 
     Attributes:
-        subject_id, clip_id: Ids of subject and clip.
+        subject_id, clip_id: Ids of the subject and the clip.
         label, decided: Names of the true and the predicted class.
         probability: Probability of the predicted class, for the subject.
         reason: Reason for the selection.
@@ -98,7 +98,7 @@ def draw_panel(explained: Explained, path: Path) -> None:
 
 
 def draw_grid(clips: Sequence[Explained], title: str, path: Path) -> None:
-    """Draw all clips, one row per true class, each at the frame with the largest map value (the first of ties)."""
+    """Draw all clips, one row per true class, each at the first frame with the largest mean map value."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

@@ -1,7 +1,7 @@
 """Pixel masks of body regions (knees, lower legs, thighs, trunk) and background in a window.
 
 Regions are bands of the person's box, defined as fractions of its height and width and transformed into the network's
-crop. They follow the box and not the joints, so a bent knee can leave its band.
+crop. They follow the box, not the joints, so a bent knee may lie outside its band.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ class Bands:
     Attributes:
         rows: First and last row of each region.
         columns: First and last column of all regions.
-        person: First and last row of the person, including the head, which is neither a region nor background. Pixels
-            outside these rows and `columns` are background.
+        person: First and last row of the person, including the head, which belongs neither to a region nor to the
+            background. Pixels outside these rows and `columns` are background.
     """
 
     rows: dict[str, tuple[float, float]]
@@ -44,14 +44,14 @@ class Bands:
 
 BANDS: Final[dict[BoxKind, Bands]] = {
     # Heights of a standing person's joints above the ground, relative to stature: knee 0.285, hip 0.530, shoulder 0.818
-    # (Drillis and Contini 1966, as in Winter 2009, figure 4.1); the knee's band extends 0.075 to either side.
+    # (Drillis and Contini 1966, as in Winter 2009, figure 4.1); the knee's band extends 0.075 above and below.
     "person": Bands(
         rows={"trunk": (0.18, 0.47), "thigh": (0.47, 0.64), "knee": (0.64, 0.79), "lower leg": (0.79, 1.0)},
         columns=(0.0, 1.0),
     ),
-    # Boxes of synthetic figures are squares from the waist to the soles, with the figure in their middle columns; of
-    # the trunk they contain only waist and hips. Positions of the drawn joints, relative to the height: hips 0.06–0.14,
-    # knees 0.40–0.51, ankles 0.60–0.87 (2nd to 98th percentile, including the simulated detection error).
+    # Boxes of synthetic figures are squares from the waist to the soles, with the figure in their middle columns; they
+    # contain only the waist and hips of the trunk. Positions of the drawn joints, relative to the height: hips
+    # 0.06–0.14, knees 0.40–0.51, ankles 0.60–0.87 (2nd to 98th percentile, including the simulated detection error).
     "legs": Bands(
         rows={"trunk": (0.0, 0.14), "thigh": (0.14, 0.37), "knee": (0.37, 0.56), "lower leg": (0.56, 1.0)},
         columns=(0.2, 0.8),
@@ -61,7 +61,7 @@ BANDS: Final[dict[BoxKind, Bands]] = {
 
 
 def person_boxes(record: ClipRecord) -> tuple[Box, ...] | None:
-    """Key boxes from the manifest, or estimated from the video; None without either."""
+    """Key boxes from the manifest, or estimated from the video; None if neither is possible."""
     if record.boxes:
         return record.boxes
     if not record.path.exists():

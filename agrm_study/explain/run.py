@@ -29,7 +29,7 @@ OnProgress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """Options of an explanation.
+    """Options for explaining a trial.
 
     Attributes:
         out: Output folder.
@@ -48,7 +48,7 @@ class Options:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
-    """Output of an explanation.
+    """Result of explaining a trial.
 
     Attributes:
         pictures: Folder of the figures and videos of the trial.
@@ -71,7 +71,7 @@ def explain(
     Args:
         trials: The finished trials of the results folder.
         trial: The trial to show.
-        data: Input data of its arm.
+        data: Input data of the trial's arm.
         options: Options.
         on_progress: Called with the number of measured clips and the total number of clips.
 
@@ -143,7 +143,7 @@ def explained_clips(own: ReloadedTrial, choices: Iterable[Choice]) -> list[Expla
 
 
 def write_pictures(shown: list[Explained], own: ReloadedTrial, folder: Path) -> None:
-    """Write a panel and a video per clip, a grid of all clips, and the list and rule of the selection.
+    """Write a panel and a video per clip, a grid of all clips, the list of clips and the selection rule.
 
     Replaces the folder written by an earlier call.
     """
@@ -173,8 +173,8 @@ def write_pictures(shown: list[Explained], own: ReloadedTrial, folder: Path) -> 
         draw_grid(shown, title, folder / f"grid.{suffix}")
     pd.DataFrame(rows).to_csv(folder / "clips.csv", index=False)
     (folder / "rule.txt").write_text(
-        f"Clips shown {RULE}.\nEach subject is shown by its middle test window, explained by the logit of the class "
-        "predicted for the subject.\n",
+        f"Clips shown {RULE}.\nEach subject is represented by its middle test window. The maps explain the logit of "
+        "the class predicted for the subject.\n",
         encoding="utf-8",
     )
 

@@ -24,8 +24,7 @@ _SPECIAL = re.compile(r"([\\`*_{}\[\]<>|#~])")
 
 
 def write_raw(out: Path, trial_id: str, rows: list[dict[str, Any]]) -> Path:
-    """Write the measurements of one trial as CSV, replacing the measurements of an earlier call, and return the
-    path."""
+    """Write the measurements of one trial as CSV, replacing earlier measurements, and return the path."""
     path = out / RAW_FOLDER / f"{trial_id}.csv"
     path.parent.mkdir(parents=True, exist_ok=True)
     pd.DataFrame(rows, columns=list(COLUMNS)).to_csv(path, index=False)
@@ -36,7 +35,7 @@ def read_raw(out: Path) -> pd.DataFrame:
     """Read the measurements of all trials explained in this folder.
 
     Raises:
-        InputError: A file is not a valid file of measurements.
+        InputError: A file is not a valid measurement file.
     """
     parts = []
     for path in sorted((out / RAW_FOLDER).glob("*.csv")):
@@ -44,9 +43,9 @@ def read_raw(out: Path) -> pd.DataFrame:
             part = pd.read_csv(path, dtype={"trial_id": str, "subject_id": str, "clip_id": str}, keep_default_na=False)
             part["value"] = pd.to_numeric(part["value"])
         except (ValueError, KeyError) as fault:
-            raise InputError("not a valid file of measurements", where=path, hint=f"{fault}. Remove it.") from None
+            raise InputError("not a valid measurement file", where=path, hint=f"{fault}. Remove the file.") from None
         if missing := set(COLUMNS) - set(part.columns):
-            raise InputError("not a valid file of measurements", where=path, given=sorted(missing), hint="Remove it.")
+            raise InputError("not a valid measurement file", where=path, given=sorted(missing), hint="Remove the file.")
         parts.append(part)
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=list(COLUMNS))
 
@@ -97,7 +96,7 @@ def _page(summary: pd.DataFrame, kind: BoxKind, notes: list[str]) -> str:
         if ("", "deletion") in cells:
             seen = cells["", "deletion"]
             lines += [
-                "| Deletion curve | By the map | By chance | Chance − map | Seeds | Clips |",
+                "| Deletion curve | Order of the map | Random order | Random − map | Seeds | Clips |",
                 "| :-- | --: | --: | --: | --: | --: |",
                 "| area under the curve | "
                 + " | ".join(_cell(cells[("", m)], 1, 3) for m in ("deletion", "deletion_random", "deletion_gain"))
@@ -105,18 +104,18 @@ def _page(summary: pd.DataFrame, kind: BoxKind, notes: list[str]) -> str:
                 "",
             ]
     lines += [
-        "Mean ± sample standard deviation over seeds (ddof 1) of each seed's mean over the test subjects, one clip",
-        "each: the middle window, and the logit (for deletion, the probability) of the subject's predicted class.",
+        "Mean ± sample standard deviation over seeds (ddof 1) of each seed's mean over the test subjects. Each subject",
+        "contributes its middle window, measured by the logit (for deletion, the probability) of its predicted class.",
         "Hidden pixels are set to the mean colour of the normalisation, as in random erasing during training. “Same",
-        "shape elsewhere” hides the region's shape at a random position, as a control for the size of the hole.",
+        "shape elsewhere” hides the region's shape at a random position, as a control for the size of the hidden area.",
         "“Decision changes” refers to the window. Deletion hides 0, ⅙, … 1 of the clip, most important positions",
-        "first; “by chance” shuffles the map's cells. A positive difference, or a positive “chance − map”, indicates",
-        "that the region, or the positions highlighted by the map, matter more than chance.",
+        "first; the random order is given by the map with shuffled cells. A positive difference, or a positive",
+        "“random − map”, indicates that the region, or the positions highlighted by the map, matter more than chance.",
         "",
         f"Regions are bands of the person's box, which contains {box}, as fractions of its height: {spans};",
         f"columns {bands.columns[0]:g}–{bands.columns[1]:g} of its width. The background is everything outside the",
         "person's rows and columns. The bands follow the box, not the joints. A clip whose crop does not show a region",
-        "is not counted for it.",
+        "is not counted for that region.",
         "",
         *(f"- {_escape(note)}" for note in notes),
         *([""] if notes else []),

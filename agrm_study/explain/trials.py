@@ -33,8 +33,8 @@ class FinishedTrial:
         task: Task of the trial.
         seed: Seed of the trial.
         recipe: All settings of the trial.
-        weights: Path of the best weights, which exist if they were saved.
-        weights_digest: Their digest; null in records without digests.
+        weights: Path of the best weights; the file exists only if the weights were saved.
+        weights_digest: Digest of the weights; null in records without digests.
         best_epoch: Epoch of the best weights.
         data_fingerprint, split_fingerprint: Fingerprints of the training data and split.
     """
@@ -52,7 +52,7 @@ class FinishedTrial:
 
     @property
     def why_without_weights(self) -> str:
-        """Reason why there are no weights, for an error message."""
+        """Reason why the weights are missing, for an error message."""
         return why_without_weights(Location.of(self.weights.parents[2]), self.trial_id)
 
 
@@ -64,7 +64,7 @@ class FinishedTrials:
 
     Attributes:
         study: The study as resolved for the run.
-        ledger: Its records.
+        ledger: The records of the study.
 
     Raises:
         InputError: The folder contains no results, or no trial has finished.
@@ -113,7 +113,7 @@ class FinishedTrials:
         )
 
     def by_cell(self, arm: str, seed: int | None, task: str | None) -> FinishedTrial:
-        """The trial of an arm, of fold 0 in a study with folds; seed and task default to the first of the study.
+        """The trial of an arm (in a study with folds, of fold 0); seed and task default to the first ones of the arm.
 
         Raises:
             InputError: The arm, task or seed is unknown, or the trial has not finished.
@@ -163,7 +163,7 @@ class FinishedTrials:
         row = self._rows[trial_id]
         if row["phase"] != "final":
             raise InputError(
-                "must be a final trial: search trials keep no weights and are not evaluated on the test part",
+                "must be a final trial: search trials have no saved weights and are not evaluated on the test part",
                 field="TRIAL",
                 given=trial_id,
             )
