@@ -39,19 +39,19 @@ def model_card(model: ModelRecipe, choice: Choice, study: Study) -> str:
     """
     recipe = model.recipe
     words = " / ".join(name.replace("_", " ") for name in recipe.classes)
-    scaling = f"scaled by the temperature {model.temperature:.3f}, fitted on validation."
+    scaling = f"scaled by the temperature {model.temperature:.3f}, fitted on validation data."
     if model.temperature == UNSCALED:
-        scaling = "not scaled: the temperature is not identifiable on validation, and 1 is used."
+        scaling = "not scaled: the temperature is not identifiable from the validation data, and 1 is used."
     seeds = counted(len(choice.seeds), "seed")
     reading = (
-        "Values are in percent. *This network*: with a 95% interval over the part's subjects (the network is fixed; "
-        f"none if it makes no errors). *Arm*: mean ± sample standard deviation over {seeds} of the same "
-        f"arm{'' if choice.fold is None else ' and fold'}."
+        "Values are in percent. *This network*: value with a 95% interval over the subjects of the part, for the fixed "
+        "network (no interval if it makes no errors). *Arm*: mean ± sample standard deviation over "
+        f"{seeds} of the same arm{'' if choice.fold is None else ' and fold'}."
     )
     if choice.reason != "named":
         reading += (
-            " The seed was selected on validation, so the validation scores of this network are optimistic; the test "
-            "part was not used for the selection."
+            " The seed was selected on validation data, so the validation scores of this network are optimistic; the "
+            "test part was not used for the selection."
         )
     parts = [
         f"# {model.arm}: {task_words(recipe.task.name)} ({words})",
@@ -59,7 +59,7 @@ def model_card(model: ModelRecipe, choice: Choice, study: Study) -> str:
         "for clinical use. Do not base diagnosis or treatment decisions on its predictions.",
         "## Model",
         f"Network: {recipe.model.backbone} (width {recipe.model.width}) with {recipe.model.pooling.name} pooling, "
-        f"trained with the method `{recipe.ssl.method}`. The weights are those of the {model.network} at the best "
+        f"trained with the method `{recipe.ssl.method}`. The weights were taken from the {model.network} at the best "
         f"validation epoch ({model.best_epoch}) of one training run:",
         _list(
             {
@@ -74,7 +74,7 @@ def model_card(model: ModelRecipe, choice: Choice, study: Study) -> str:
             {
                 "data fingerprint": f"`{model.data_fingerprint}`",
                 "split": f"`{model.split_fingerprint}` (split seed {recipe.split_seed}, by subject"
-                f"{'' if choice.fold is None else f'; fold {choice.fold} is its test part'})",
+                f"{'' if choice.fold is None else f'; fold {choice.fold} is the test part'})",
                 "subjects": ", ".join(
                     f"{len(choice.scores[part][model.trial_id].labels_N)} {title}"
                     for part, title in _PARTS.items()
@@ -92,22 +92,22 @@ def model_card(model: ModelRecipe, choice: Choice, study: Study) -> str:
         f"printed by `predict` are {scaling}",
         "## Intended use and limitations",
         "Research on screening methods: comparing networks on videos recorded under the conditions of the training "
-        "videos. Not for children, cameras, places or conditions that are not in the training set; the scores above do "
-        "not apply to them. The network always predicts one of its classes, even for a video without a walker or with "
-        "another gait disorder. If the preprocessing crops persons, `predict` detects the walker by motion, which "
-        "requires a static camera.",
+        "videos. Not intended for children, cameras, locations or conditions that are not represented in the training "
+        "set; the scores above do not apply to them. The network always predicts one of its classes, even for a video "
+        "without a walker or with a different gait disorder. If the preprocessing crops frames to the person, "
+        "`predict` detects the walker by motion, which requires a static camera.",
         "## Usage",
         "```bash\nagrm-study predict THIS_FOLDER VIDEO...\n```",
         "```python\nfrom agrm_study.export.predict import Predictor\n\n"
         'predictor = Predictor.load("THIS_FOLDER")\nprint(predictor.predict(["walk.mp4"])[0].probabilities)\n```',
         "`model.safetensors` contains the network's state dict; `recipe.json` contains the settings, the preprocessing "
-        "and the decision rule, without file paths and subject names.",
+        "and the decision rule, without file paths or subject names.",
     ]
     return "\n\n".join(parts) + "\n"
 
 
 def _metrics(choice: Choice, *, screening: bool) -> str:
-    """Table of metrics by part, for this network and its arm; screening metrics only with a positive class."""
+    """Table of metrics by part, for this network and its arm; screening metrics require a positive class."""
     own = {part: choice.scores[part].get(choice.trial_id) for part in _PARTS}
     shown = {part: scores for part, scores in own.items() if scores is not None}
     intervals = {part: scores.intervals() for part, scores in shown.items()}

@@ -33,7 +33,7 @@ from agrm_study.study.trained_recipe import trained_recipe
 _SHOWN = 6
 
 _Training = tuple[int, int, int]
-"""Seed, repeat and fold of a training run; without folds both are 0."""
+"""Seed, repeat and fold of a training run; repeat and fold are 0 in a study without folds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,8 +45,8 @@ class Choice:
         arm: The selected arm; other arms may share the trial.
         recipe: All settings of the trial.
         network: The reported network, ``teacher`` or ``student``.
-        seeds: Trial ids by seed of the arm's finished trials on the task, including this one; of the same fold in a
-            study with folds.
+        seeds: Ids of the arm's finished trials on the task, by seed, including this trial; in a study with folds, only
+            trials of the same fold.
         scores: Scores of these trials, by part (``val``, ``test``) and trial id.
         reason: Reason for the selection; ``named`` if selected by the user.
     """
@@ -66,7 +66,7 @@ class Choice:
 
     @property
     def fold(self) -> int | None:
-        """The fold that the trial tests; None in a study with a single split."""
+        """The fold used as the trial's test part; None in a study with a single split."""
         return None if pd.isna(self.row["fold"]) else int(self.row["fold"])
 
 
@@ -98,7 +98,7 @@ class FinishedStudy:
         }
         if not self._rows:
             raise InputError(
-                "no trial of the final phase has finished (search trials keep no weights)",
+                "no trial of the final phase has finished (search trials have no saved weights)",
                 where=self.name,
                 hint=f"`agrm-study status {self.name}` shows the running trials.",
             )
@@ -167,7 +167,7 @@ class FinishedStudy:
         several = f"{len(mine)} {'seeds' if self.study.splits is None else 'training runs over seeds and folds'}"
         why = "named" if len(mine) == 1 and seed is not None else f"best validation {metric} of {several}"
         if chosen is None and len(arms) > 1:
-            why += ", of the arm with the best mean on validation"
+            why += ", of the arm with the best mean on validation data"
         return self._choice(self._finished(winner, task)[best], winner, task, why)
 
     def weights(self, choice: Choice) -> bytes:
@@ -225,7 +225,7 @@ class FinishedStudy:
         for _, name in used_parts(choice.recipe):
             source = kept_source(self.location, source_of(name))
             if source is None:
-                raise InputError("the source of a part of this study was not kept", where=self.name, given=name)
+                raise InputError("the source code of a user-defined part was not saved", where=self.name, given=name)
             found.append(source)
         return found
 

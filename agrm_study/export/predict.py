@@ -44,7 +44,7 @@ class Prediction:
         file: The video.
         decision: Predicted class, by the decision rule of the study; None if there is no prediction.
         probabilities: Probabilities by class, averaged over windows, with the fitted temperature.
-        as_evaluated: Probabilities without temperature, as in the study's records; the decision is based on these.
+        as_evaluated: Probabilities without temperature scaling, as in the study's records; they determine the decision.
         windows: Number of averaged windows.
         seconds: Duration of the decoded video, in seconds.
         note: Note for the user about the video.
@@ -66,7 +66,7 @@ class Prediction:
 
 
 class Predictor:
-    """An exported network that predicts videos, in single precision.
+    """An exported network that classifies videos, in single precision.
 
     Attributes:
         model: Content of the model folder's ``recipe.json``.
@@ -126,7 +126,7 @@ class Predictor:
     def predict(
         self, videos: Sequence[Path | str], *, workers: int = 1, on_progress: OnProgress | None = None
     ) -> list[Prediction]:
-        """Predict videos; an unusable video does not affect the other predictions.
+        """Classify videos; an unusable video does not affect the other predictions.
 
         Args:
             videos: Video files.
@@ -177,7 +177,7 @@ class Predictor:
             for temperature in (1.0, self.model.temperature)
         )
         if not np.isfinite(plain_K).all():
-            return Prediction(file=name, error="the network's output is not a number; its weights are damaged")
+            return Prediction(file=name, error="the network's output is not finite; its weights are damaged")
         decision = recipe.classes[int(decide(plain_K[None])[0])]
         return Prediction(
             file=name,
@@ -197,7 +197,8 @@ class Predictor:
             notes.append(f"shorter than one window ({needed:.2g} s): the last frame is repeated")
         if recipe.classes[int(decide(soft_K[None])[0])] != decision:
             notes.append(
-                "borderline: the decision is made without the temperature; with it, a different class is most probable"
+                "borderline: the decision is made without temperature scaling; with it, a different class is most "
+                "probable"
             )
         return "; ".join(notes) or None
 

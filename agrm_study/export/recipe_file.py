@@ -16,7 +16,7 @@ from agrm_study.training.data.background import BOXES_VERSION
 from agrm_study.training.data.store.layout import STORE_VERSION
 
 EXPORT_VERSION: Final = 1
-"""Increment if a key of recipe.json is renamed, removed or changes its meaning."""
+"""Increment if a key of recipe.json is renamed or removed, or if its meaning changes."""
 RECIPE, WEIGHTS, CARD = "recipe.json", "model.safetensors", "README.md"
 NOTICE: Final = "screening research, not a diagnosis"
 
@@ -24,8 +24,11 @@ NOTICE: Final = "screening research, not a diagnosis"
 def decision_rule(task: Task) -> str:
     """The decision rule as used for the study's metrics."""
     if task.n_classes == MIN_CLASSES:
-        return f"{task.classes[1]} if its probability, averaged over the windows without temperature, is at least 0.5"
-    return "the class with the highest probability, averaged over the windows without temperature"
+        return (
+            f"{task.classes[1]} if its probability, averaged over the windows without temperature scaling, "
+            "is at least 0.5"
+        )
+    return "the class with the highest probability, averaged over the windows without temperature scaling"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,12 +36,12 @@ class ModelRecipe:
     """The content of ``recipe.json``.
 
     Attributes:
-        study, question, arm: Names in the study.
+        study, question, arm: Name and question of the study, and name of the arm.
         trial_id: Id of the trial.
         network: ``teacher`` or ``student``.
-        best_epoch: Epoch of the weights, from 1.
+        best_epoch: Epoch of the weights, counted from 1.
         temperature: Softmax temperature, fitted on the validation part.
-        recipe: All settings of the training; paths and subject names are not written.
+        recipe: All settings of the training run; paths and subject names are not written.
         data_fingerprint, split_fingerprint: Fingerprints of the training data and split.
         code_version: Version of the training code.
         weights_sha256: SHA-256 of ``model.safetensors``, hexadecimal.
@@ -107,7 +110,7 @@ class ModelRecipe:
             for name, now in _preprocessing().items():
                 if value["preprocessing"][name] != now:
                     raise InputError(
-                        "the preprocessing of this version differs from that of the training",
+                        "the preprocessing of this version differs from the preprocessing used for training",
                         where=path,
                         field=f"preprocessing.{name}",
                         given=value["preprocessing"][name],
@@ -125,7 +128,7 @@ class ModelRecipe:
 
 
 def _shareable(recipe: Recipe) -> dict[str, Any]:
-    """All settings, without local paths and subject names, which must not be shared with the model."""
+    """All settings, without local paths or subject names, which must not be shared with the model."""
     settings = recipe.settings()
     settings["data"] |= {"manifest": None, "split_file": None, "exclude": []}
     settings["model"] |= {"weights": None}

@@ -9,12 +9,12 @@ from agrm_study.statistics.part_scores import PartScores
 
 
 def read_scores(ledger: Ledger, part: str, network: str, trial_ids: Sequence[str]) -> dict[str, PartScores]:
-    """Scores on one part by trial id; trials without predictions on the part are absent.
+    """Scores on one part by trial id; trials without predictions for the part are omitted.
 
     Args:
         ledger: The records.
         part: ``val`` or ``test``.
-        network: The reported network; the student is used if the best epoch precedes the teacher.
+        network: The reported network; the student is used if the best epoch precedes the start of the teacher.
         trial_ids: Ids of the trials.
     """
     predictions = ledger.predictions(part, trial_ids=list(trial_ids))

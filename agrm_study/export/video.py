@@ -1,4 +1,4 @@
-"""Preprocesses a video without a manifest in the same way as a clip store.
+"""Preprocesses a video that has no manifest in the same way as for a clip store.
 
 Runs in a child process that may be killed, so that a hanging decoder affects only one video.
 """
@@ -24,8 +24,8 @@ def video_frames(path: Path, clip: Clip) -> NDArray[np.uint8]:
     """Frames (T, 3, H, W) of a video, preprocessed as in a clip store.
 
     Raises:
-        VideoError: The video is missing, truncated, unreadable or too long, its frames are too small, or the person
-            crop finds no walker.
+        VideoError: The video is missing, truncated, unreadable or too long, its frames are too small, or no walker is
+            found for the person crop.
     """
     if not path.is_file():
         raise VideoError("the path is a folder" if path.is_dir() else "the file does not exist", "missing")

@@ -59,7 +59,7 @@ def export(study: FinishedStudy, choice: Choice, out: Path) -> Exported:
     validation = choice.scores["val"].get(choice.trial_id)
     if validation is None:
         raise InputError(
-            "this trial's validation predictions, which the temperature requires, are not in the ledger",
+            "the ledger has no validation predictions of this trial, which are needed to fit the temperature",
             where=study.name,
             given=choice.trial_id,
             hint="Export another seed of the arm (--seed).",
@@ -88,7 +88,7 @@ def export(study: FinishedStudy, choice: Choice, out: Path) -> Exported:
 
 
 def _temperature(validation: PartScores) -> float:
-    """The softmax temperature that calibrates the network on validation data, or 1 if they identify none."""
+    """The softmax temperature that calibrates the network on validation data, or 1 if it is not identifiable."""
     logits_RK, owners_R, labels_N = validation.logits_RK, validation.owners_R, validation.labels_N
     found = fit_temperature(lambda at: subject_log_probs(logits_RK, owners_R, len(labels_N), at), labels_N)
     return found or UNSCALED
@@ -115,7 +115,7 @@ def _check_out(out: Path) -> None:
 
 
 def _write(out: Path, weights: bytes, recipe: ModelRecipe, card: str, sources: Sequence[PartSource]) -> None:
-    """Write the folder atomically."""
+    """Write the folder under a temporary name, then rename it."""
     out.parent.mkdir(parents=True, exist_ok=True)
     partial = out.with_name(f".{out.name}.{os.getpid()}")
     partial.mkdir()
