@@ -35,7 +35,7 @@ class LabelledBatch:
     labels_B: Tensor
 
     def parts(self, count: int) -> Iterator[tuple[float, LabelledBatch]]:
-        """The batch in up to `count` parts, each with its share of the clips."""
+        """Split the batch into up to `count` parts; yields the fraction of the clips in each part, and the part."""
         size = len(self.labels_B)
         for clips, labels in zip(self.clips_BCTHW.chunk(count), self.labels_B.chunk(count), strict=True):
             yield len(labels) / size, LabelledBatch(clips, labels)
@@ -48,7 +48,7 @@ class UnlabelledBatch:
     Attributes:
         student_BCTHW: View for the student.
         label_BCTHW: View for the labelling network; None for methods that label the student's view.
-        ids_B: Ids of the clips in the unlabelled part.
+        ids_B: Indices of the clips in the unlabelled part.
         hidden_B: Hidden class indices, −1 if unknown; used for statistics only, not by any loss.
         second_BCTHW: Second view for the student (`ssl.views: 2`), or None.
     """
@@ -65,7 +65,7 @@ class UnlabelledBatch:
         return [self.student_BCTHW] if self.second_BCTHW is None else [self.student_BCTHW, self.second_BCTHW]
 
     def parts(self, count: int) -> Iterator[tuple[float, UnlabelledBatch]]:
-        """The batch in up to `count` parts, each with its share of the clips."""
+        """Split the batch into up to `count` parts; yields the fraction of the clips in each part, and the part."""
         size = len(self.ids_B)
         students, ids, hidden = self.student_BCTHW.chunk(count), self.ids_B.chunk(count), self.hidden_B.chunk(count)
         labels = [None] * len(ids) if self.label_BCTHW is None else self.label_BCTHW.chunk(count)
@@ -78,7 +78,7 @@ Step = tuple[LabelledBatch, UnlabelledBatch | None]
 
 
 _VIEWS = (("student", "student view"), ("teacher", "label view"), ("student", "second student view"))
-"""Views of unlabelled clips: the branch that determines their strength, and the purpose of its random stream."""
+"""Views of unlabelled clips: the branch that determines the strength, and the purpose of the random stream."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ class Batches:
         recipe: Batch sizes, clip, augmentation and seed.
         store: Clip store.
         labelled: Labelled training clips.
-        unlabelled: Unlabelled training clips, possibly none.
+        unlabelled: Unlabelled training clips; may be empty.
         renderer: Renders views.
         device: Device of the batches.
         label_view: Whether the method needs a second view of unlabelled clips.
@@ -134,11 +134,11 @@ class Batches:
     def epoch(
         self, epoch: int, *, moved_ids: Ints | None = None, moved_labels: Ints | None = None, unlabelled: bool
     ) -> Iterator[Step]:
-        """Yield the labelled and unlabelled batch of each step of an epoch.
+        """Yield the labelled and the unlabelled batch of each step of an epoch.
 
         Args:
             epoch: Number of the epoch, from 1.
-            moved_ids: Ids of unlabelled clips that have been moved into the supervised set.
+            moved_ids: Indices of unlabelled clips that have been moved to the supervised set.
             moved_labels: Labels of the moved clips.
             unlabelled: Whether to include unlabelled batches (of the clips that have not been moved).
         """

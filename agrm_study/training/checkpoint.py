@@ -1,9 +1,9 @@
 """Crash-safe checkpoints, from which a training run resumes after its last saved epoch.
 
 A checkpoint consists of ``rolling.pt``, the state after the last saved epoch, and ``best.safetensors``, the networks of
-the best epoch. New best weights are written next to the old ones, then the rolling file that refers to them, and then
-they replace the old weights. The rolling file and its best weights are therefore consistent whenever the process is
-killed.
+the best epoch. New best weights are first written next to the old ones; then the rolling file that refers to them is
+written, and finally they replace the old weights. The rolling file and its best weights are therefore consistent
+regardless of when the process is killed.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def save_checkpoint(
         identity: Identity of the trial.
         state: Tensors and plain values (readable by `torch.load` with ``weights_only=True``).
         best_epoch: Epoch of the best weights; 0 if there are none yet.
-        best: The best weights, or None if they have been saved already.
+        best: The best weights, or None if they have already been saved.
     """
     folder.mkdir(parents=True, exist_ok=True)
     if best is not None:

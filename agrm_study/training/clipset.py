@@ -1,4 +1,4 @@
-"""Clips of a part of the split, as arrays that batches index."""
+"""Clips of one part of the split, as arrays that are indexed by batches."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Ints = NDArray[np.int64]
 
 
 class Store(Protocol):
-    """The part of a clip store's interface that the trainer uses."""
+    """The part of a clip store's interface that is used by the trainer."""
 
     def row(self, clip_id: str) -> int:
         """Row of a clip."""
@@ -120,7 +120,7 @@ def clip_set(clip_ids: Sequence[str], manifest: Manifest, store: Store, task: Ta
 
 
 def with_shuffled_labels(clips: ClipSet, rng: np.random.Generator) -> ClipSet:
-    """The clips with the labels of their subjects permuted; all clips of a subject keep one label."""
+    """The clips with the labels of their subjects permuted; all clips of a subject share the same label."""
     label_of = dict(zip(clips.subject_ids, clips.labels_N.tolist(), strict=True))
     shuffled = rng.permutation(list(label_of.values()))
     moved = dict(zip(label_of, shuffled.tolist(), strict=True))

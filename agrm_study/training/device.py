@@ -94,7 +94,7 @@ class Device:
         self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
 
     def step(self, optimizer: torch.optim.Optimizer, parameters: list[nn.Parameter], clip_norm: float | None) -> None:
-        """Run an optimizer step with optional gradient clipping; with fp16, skipped if scaled gradients overflow."""
+        """Run an optimizer step with optional gradient clipping; skipped if scaled fp16 gradients overflow."""
         if clip_norm is not None:
             self.scaler.unscale_(optimizer)
             torch.nn.utils.clip_grad_norm_(parameters, clip_norm)
@@ -156,7 +156,7 @@ class Device:
 
 @contextmanager
 def _tf32(where: str) -> Iterator[None]:
-    """Context in which a GPU may use TF32 in convolutions, also in matrix products (``all``), or in neither."""
+    """Context in which a GPU may use TF32 in convolutions, also in matrix products (``all``), or nowhere (``none``)."""
     before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
     torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = where != "none", where == "all"
     try:

@@ -7,7 +7,7 @@ from typing import Any
 
 
 class EarlyStopping:
-    """Tracks the best value of a metric and stops the training if it no longer improves.
+    """Tracks the best value of a metric and stops training if it no longer improves.
 
     Args:
         metric: ``loss`` is minimised, any other metric is maximised.
@@ -15,8 +15,8 @@ class EarlyStopping:
         armed_after: First epoch that can count as an epoch without improvement.
 
     Attributes:
-        best_epoch: Epoch of the best value, from 1 (the earliest of ties); 0 before the first value.
-        waited: Number of counted epochs without improvement since then.
+        best_epoch: Epoch of the best value, from 1 (the earliest if several are tied); 0 before the first value.
+        waited: Number of counted epochs without improvement since the best epoch.
     """
 
     def __init__(self, metric: str, patience: int, armed_after: int) -> None:

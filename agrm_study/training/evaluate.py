@@ -1,4 +1,4 @@
-"""Evaluation of networks on centre crops of evenly spread windows, with probabilities averaged per subject."""
+"""Evaluation of networks on centre crops of evenly spaced windows, with probabilities averaged per subject."""
 
 from __future__ import annotations
 
@@ -60,12 +60,12 @@ class Score:
     metrics: dict[str, float]
 
     def value(self, metric: str) -> float:
-        """A metric by its name, or the loss for ``loss``."""
+        """The metric with the given name, or the loss for ``loss``."""
         return self.loss if metric == "loss" else self.metrics[metric]
 
 
 def spread(clips: ClipSet, clip: Clip, count: int) -> Windows:
-    """Up to `count` windows of each clip, evenly spread over the video; one window for videos no longer than a clip."""
+    """Up to `count` windows of each clip, spread evenly over the video; one window for videos no longer than a clip."""
     starts = [spread_windows(int(length), clip.frames, count) for length in clips.lengths_N]
     rows = np.repeat(np.arange(len(clips)), [len(of_clip) for of_clip in starts])
     repeated = clips.take(rows)
@@ -105,7 +105,7 @@ class Evaluator:
 
     @torch.inference_mode()
     def logits(self, networks: Mapping[Name, nn.Module], windows: Windows) -> dict[Name, NDArray[np.float32]]:
-        """Logits (N, K) of each network in eval mode; reads each window once and restores train modes afterwards."""
+        """Logits (N, K) of each network in eval mode; reads each window once and restores the previous modes."""
         was_training = {name: network.training for name, network in networks.items()}
         outputs: dict[Name, list[torch.Tensor]] = {name: [] for name in networks}
         try:

@@ -17,7 +17,7 @@ class TrainingFailure(Exception):
     """
 
     failure: ClassVar[str] = "training"
-    """Class of failure in the trial's record."""
+    """Failure class in the trial's record."""
 
     def __init__(self, message: str, **facts: Any) -> None:
         super().__init__(message)

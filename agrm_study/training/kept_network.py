@@ -50,13 +50,13 @@ def kept_weights(content: bytes, epoch: int, where: str) -> dict[str, Tensor]:
 def kept_network(
     recipe: Recipe, loss: SupervisedLoss, weights: Mapping[str, Tensor], where: str
 ) -> tuple[Network, VideoClassifier]:
-    """The reported network of a trial on the CPU, in eval mode, without gradients, and its name.
+    """Name of a trial's reported network, and the network on the CPU, in eval mode and without gradients.
 
     Args:
         recipe: Settings of the trial.
-        loss: Its supervised loss, which determines the number of outputs.
-        weights: Weights of `kept_weights`.
-        where: Their file.
+        loss: Supervised loss of the trial, which determines the number of outputs.
+        weights: Weights returned by `kept_weights`.
+        where: File of the weights.
 
     Raises:
         InputError: The weights do not match the network.

@@ -42,7 +42,7 @@ from agrm_study.training.validate import Validation
 
 
 class Training:
-    """One trial, epoch by epoch, up to its `TrialOutcome`.
+    """Training run of one trial, epoch by epoch, up to its `TrialOutcome`.
 
     Args:
         recipe: All settings of the trial.
@@ -52,7 +52,8 @@ class Training:
         checkpoint_dir: Folder of the checkpoint; None disables saving.
         device: ``cpu``, ``cuda`` or ``cuda:N``.
         resume: Whether to resume from a checkpoint in `checkpoint_dir`.
-        evaluate_test: Whether to predict the test and training parts; a search must not see the test part.
+        evaluate_test: Whether to predict the test and training parts; False in a search, which must not use the test
+            part.
         identity: Identity that the checkpoint must have; None uses a hash of recipe, data and split.
         ahead: Number of steps that a thread reads in advance; does not affect the results.
 
@@ -150,16 +151,16 @@ class Training:
 
     @property
     def peak_bytes(self) -> int:
-        """Peak GPU memory of the training, in bytes; 0 on a CPU."""
+        """Peak GPU memory of the training run, in bytes; 0 on a CPU."""
         return self._device.peak_bytes
 
     def run_epoch(self) -> EpochReport:
         """Train for one epoch, validate, and update learning rate, best weights and early stopping.
 
         Raises:
-            NanLossError: A loss is not finite; the training must not continue.
+            NanLossError: A loss is not finite; training must not continue.
             DeviceMemoryError: The device is out of memory.
-            ValueError: The training has ended.
+            ValueError: Training has already ended.
         """
         if self.done:
             raise ValueError(f"the training has ended after {counted(self.epoch, 'epoch')}")
@@ -216,7 +217,7 @@ class Training:
 
     @property
     def rows(self) -> tuple[EpochRow, ...]:
-        """Rows of all completed epochs, including those before resuming."""
+        """Rows of all completed epochs, including epochs before resuming."""
         return tuple(self._rows)
 
     def save(self, folder: Path | None = None, *, identity: str | None = None) -> None:
@@ -224,7 +225,8 @@ class Training:
 
         Args:
             folder: Folder of the checkpoint; defaults to `checkpoint_dir`. Nothing is written if both are None.
-            identity: Identity of the checkpoint; defaults to this trial's. Other trials can `resume` with it.
+            identity: Identity of the checkpoint; defaults to the identity of this trial. Other trials can `resume` with
+                it.
         """
         folder = folder or self._folder
         if folder is None:
@@ -240,8 +242,8 @@ class Training:
 
         Args:
             folder: Folder of the checkpoint.
-            identity: Identity that the checkpoint must have; defaults to this trial's. Trials that differ only in
-                settings that act after pre-training can resume from a shared checkpoint.
+            identity: Identity that the checkpoint must have; defaults to the identity of this trial. Trials that differ
+                only in settings that take effect after pre-training can resume from a shared checkpoint.
 
         Raises:
             CheckpointError: The checkpoint cannot be resumed.
@@ -267,7 +269,7 @@ class Training:
         return True
 
     def close(self) -> None:
-        """Release gradients and best weights; the training cannot continue."""
+        """Release gradients and best weights; training cannot continue afterwards."""
         self._optimizer.zero_grad(set_to_none=True)
         self._best = {}
 
@@ -292,7 +294,7 @@ class Training:
 
     @property
     def _average_selects(self) -> bool:
-        """Whether the average's validation score selects epochs: the recipe requests it, and the average exists."""
+        """Whether epochs are selected by the average's validation score: it exists, and the recipe requests it."""
         return self._networks.average is not None and self.recipe.evaluate.network == "teacher"
 
     def _label_round(self, rounds: Rounds) -> None:

@@ -1,4 +1,4 @@
-"""Metrics for the selection of epochs; tables compute their metrics from records."""
+"""Metrics for epoch selection; tables compute their metrics from records."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ TIE = 1e-12
 
 
 def decide(probs_NK: Floats) -> Ints:
-    """Class decisions (N,): for two classes, class 1 at p ≥ 0.5 (Song et al. 2026, section 3.3); otherwise the arg max.
+    """Class decisions (N,): for two classes, class 1 if p ≥ 0.5 (Song et al. 2026, section 3.3); otherwise the arg max.
 
-    Probabilities within `TIE` count as equal, as in the tables. Ties select class 1 of two classes, otherwise the lower
-    index.
+    Probabilities within `TIE` count as equal, as in the tables. Ties are resolved in favour of class 1 for two classes,
+    and of the lower index otherwise.
     """
     if probs_NK.shape[1] == 2:
         return (probs_NK[:, 1] >= 0.5 - TIE).astype(np.int64)
@@ -25,7 +25,7 @@ def decide(probs_NK: Floats) -> Ints:
 
 
 def classification_metrics(labels_N: Ints, decided_N: Ints, n_classes: int) -> dict[str, float]:
-    """accuracy, balanced_accuracy (mean recall of the present classes) and macro_f1 (mean F1 over all classes).
+    """accuracy, balanced_accuracy (mean recall over the classes present) and macro_f1 (mean F1 over all classes).
 
     The F1 score of a class that is neither present nor predicted is 0.
 

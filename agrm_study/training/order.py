@@ -1,4 +1,4 @@
-"""Order of clips within an epoch, determined by (seed, epoch) so that it is equal for arms with the same seed."""
+"""Order of clips within an epoch, determined by (seed, epoch), so that arms with the same seed use the same order."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ def labelled_batches(seed: int, epoch: int, clips: int, batch: int, steps: int |
     """Row indices of each labelled batch of an epoch.
 
     Without `steps`, every clip occurs once, in ⌈clips / batch⌉ batches of nearly equal size: sizes differ by at most
-    one, as a last batch with a single clip would give unusable batch-norm statistics. With `steps`, batches of equal
-    size cycle through the clips, in a new order each cycle.
+    one, because a last batch with a single clip would result in unusable batch-norm statistics. With `steps`, batches
+    of equal size cycle through the clips, in a new order in each cycle.
 
     Args:
         seed: Seed of the trial.
         epoch: Number of the epoch, from 1.
         clips: Number of labelled clips, at least one.
         batch: Maximum batch size; limited by the number of clips.
-        steps: Number of batches; None for one pass.
+        steps: Number of batches; None for one pass over the clips.
     """
     rng = generator(seed, "order", epoch)
     if steps is None:
@@ -32,7 +32,7 @@ def labelled_batches(seed: int, epoch: int, clips: int, batch: int, steps: int |
 
 
 def unlabelled_batches(seed: int, epoch: int, clips: int, open_ids: Ints, batch: int, steps: int) -> list[Ints]:
-    """Ids of each unlabelled batch, cycling through the open clips in a new order each cycle.
+    """Clip ids of each unlabelled batch, cycling through the open clips in a new order in each cycle.
 
     Args:
         seed: Seed of the trial.
@@ -48,7 +48,7 @@ def unlabelled_batches(seed: int, epoch: int, clips: int, open_ids: Ints, batch:
 
 
 def _cycled(rng: np.random.Generator, is_open: NDArray[np.bool_], size: int, steps: int) -> list[Ints]:
-    """Batches of equal size that cycle through the open clips, in a new order each cycle."""
+    """Batches of equal size that cycle through the open clips, in a new order in each cycle."""
     rounds: list[Ints] = []
     while sum(map(len, rounds)) < size * steps:
         order = rng.permutation(len(is_open))

@@ -1,4 +1,4 @@
-"""Results of a trial, per epoch and at its end."""
+"""Results of a trial, per epoch and at the end."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class EpochRow:
         network: The network.
         loss: Mean cross-entropy of the evaluation (val), or total training loss (train).
         metrics: accuracy, balanced_accuracy and macro_f1, in [0, 1].
-        training: On the student's train row: loss_supervised, loss_consistency, loss_pseudo, loss_penalty (weighted;
+        training: For the student's train row: loss_supervised, loss_consistency, loss_pseudo, loss_penalty (weighted;
             only for policies with an additional loss term), ramp_weight, lr, threshold, pseudo_coverage,
             pseudo_confidence, pseudo_accuracy (only with hidden labels) and the list pseudo_class_counts.
     """
@@ -42,7 +42,7 @@ class EpochReport:
     Attributes:
         epoch: Number of the epoch, from 1.
         rows: Rows of the epoch.
-        done: Whether the training has ended.
+        done: Whether training has ended.
         clips_per_s: Training throughput, in clips per second.
     """
 
@@ -77,22 +77,22 @@ class Predictions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialOutcome:
-    """Outcome of a finished training.
+    """Outcome of a finished training run.
 
     Attributes:
         stop_reason: ``epochs`` or ``early_stop``.
         best_epoch: Epoch of the weights used for the predictions, from 1.
         epochs: Number of completed epochs.
         n_params: Number of parameters of the student, including frozen ones; None if unknown.
-        class_names: Class names of the logits' columns.
+        class_names: Class names, in the order of the columns of the logits.
         rows: Rows of all epochs.
         predictions: Predictions by network and part.
         device: ``cpu`` or the name of the GPU.
         steps_per_epoch: Training steps per epoch, excluding clips added by pseudo-labelling rounds; None if unknown.
-        alpha: Decay of the network's moving average per step; None without one.
-        momentum: Decay of the threshold policy's averages per update; None without averages.
+        alpha: Decay per step of the network's moving average; None without a moving average.
+        momentum: Decay per update of the threshold policy's averages; None without averages.
         gflops: 10⁹ floating-point operations of a forward pass of one clip; None if they were not counted.
-        clips_per_s: Mean training throughput since the last resume; None if no epoch was trained. Not compared.
+        clips_per_s: Mean training throughput since the last resume; None if no epoch was trained. Ignored by ``==``.
     """
 
     stop_reason: Literal["epochs", "early_stop"]

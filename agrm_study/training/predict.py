@@ -27,13 +27,13 @@ def predict(
     """Predictions with one row per window.
 
     Args:
-        networks: The networks; they keep their current weights.
+        networks: The networks; their current weights are restored afterwards.
         weights: Weights of the best epoch.
         parts: Clips by part.
         evaluator: Runs the networks.
         recipe: Clip and number of windows.
         epoch: The best epoch.
-        device: The device of the networks.
+        device: Device of the networks.
     """
     current = networks.weights()
     networks.load_weights(weights)

@@ -13,7 +13,7 @@ Item = TypeVar("Item")
 def prefetched(items: Iterable[Item], ahead: int) -> Iterator[Item]:
     """Yield the same items in the same order; a thread produces up to `ahead` items in advance.
 
-    With `ahead` 0 no thread is started. An error in the producer is raised instead of its item. If the consumer stops
+    With `ahead` 0, no thread is started. An error in the producer is raised in place of the item. If the consumer stops
     early, the producer stops too.
     """
     if ahead == 0:

@@ -24,7 +24,7 @@ from agrm_study.training.ssl.thresholds import build_policy
 
 
 class Rehearsal:
-    """Networks, optimizer and batches of a recipe, with random clips instead of its data.
+    """Networks, optimizer and batches of a recipe, with random clips instead of real data.
 
     Call its methods within ``device.session(1)``.
 
@@ -83,7 +83,7 @@ class Rehearsal:
         """Run one training step, including rendering of the clips.
 
         Args:
-            unlabelled: Whether to include unlabelled clips, as after pre-training; the method must use them.
+            unlabelled: Whether to include unlabelled clips, as after pre-training; requires a method that uses them.
         """
         self.student.train()
         labelled_batch, unlabelled_batch = next(self._steps[unlabelled])
@@ -125,7 +125,7 @@ class _RandomClips:
 
 
 def _clips(count: int, classes: int, frames: int, side: int) -> ClipSet:
-    """Clips of equal length and size that cycle through all classes."""
+    """Clips of equal length and size whose labels cycle through all classes."""
     names = tuple(f"clip{index}" for index in range(count))
     return ClipSet(
         clip_ids=names,

@@ -35,10 +35,11 @@ def build_optimizer(
 
 
 def build_plateau(settings: Optimizer, optimizer: torch.optim.Optimizer) -> ReduceLROnPlateau:
-    """Scheduler that multiplies the learning rate by `plateau_factor` after `plateau_patience` epochs without decrease.
+    """Build the scheduler for `schedule: plateau`.
 
-    torch's scheduler waits for one epoch more than its patience and ignores small improvements by default; the
-    arguments here compensate for both.
+    It multiplies the learning rate by `plateau_factor` after `plateau_patience` epochs without a decrease of the loss.
+    By default, torch's scheduler waits for one epoch more than its patience and ignores small improvements; the
+    arguments used here compensate for both.
     """
     return ReduceLROnPlateau(
         optimizer, factor=settings.plateau_factor, patience=settings.plateau_patience - 1, threshold=0.0, eps=0.0
@@ -50,9 +51,10 @@ class LearningRate:
 
     Args:
         settings: The recipe's `optimizer` section.
-        optimizer: The optimizer, whose state contains the current learning rate, with the rates of the first epoch.
+        optimizer: The optimizer, initially with the learning rates of the first epoch; its state contains the current
+            rates.
         epochs: K, the number of training epochs.
-        armed_after: First epoch that can count as an epoch without decrease, with `plateau_armed`.
+        armed_after: With `plateau_armed`, the first epoch that can count as an epoch without a decrease of the loss.
     """
 
     def __init__(self, settings: Optimizer, optimizer: torch.optim.Optimizer, epochs: int, armed_after: int) -> None:
@@ -62,7 +64,7 @@ class LearningRate:
         self._plateau = build_plateau(settings, optimizer) if settings.schedule == "plateau" else None
 
     def step(self, epoch: int, loss: float) -> None:
-        """Set the rate after an epoch.
+        """Set the learning rate after an epoch.
 
         Args:
             epoch: Number of completed epochs.

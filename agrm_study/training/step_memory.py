@@ -1,4 +1,4 @@
-"""Measures the GPU memory that a trial of a recipe needs.
+"""Measures the GPU memory required by a trial of a recipe.
 
 The measurement runs training steps and an evaluation batch on random clips, with network, teacher and optimizer state.
 CUDA's memory statistics are read through a `Gauge`.
@@ -56,7 +56,7 @@ class CudaGauge(Gauge):
 
 
 def step_bytes(recipe: Recipe, device: str, gauge: Gauge) -> int:
-    """GPU memory that a trial of a recipe needs, in bytes: the peak of steps and evaluation, plus the CUDA context.
+    """GPU memory required by a trial, in bytes: the peak of steps and evaluation, plus the memory outside torch.
 
     Raises:
         DeviceMemoryError: The GPU has too little memory for a step.

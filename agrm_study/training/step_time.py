@@ -1,7 +1,7 @@
 """Measures the duration of a training step and the size of the network.
 
-Steps of a recipe are timed on random clips after one warm-up step. On a CPU, where the duration is proportional to the
-number of clips, a few clips represent a large batch.
+Steps of a recipe are timed on random clips after one warm-up step. On a CPU, large batches are reduced to a few clips
+and the duration is scaled up, because it is proportional to the number of clips.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from agrm_study.training.rehearsal import Rehearsal
 STEPS: Final = 3
 """Maximum number of timed steps."""
 BUDGET_S: Final = 30.0
-"""Seconds after which no further step is timed."""
+"""Seconds after which no further steps are timed."""
 CPU_CLIPS: Final = 4
 """Maximum number of clips per batch on a CPU."""
 
@@ -31,7 +31,7 @@ class StepTime:
     Attributes:
         supervised: Durations of steps without unlabelled clips, in seconds.
         full: Durations of steps with unlabelled clips, in seconds; empty for methods without unlabelled clips.
-        window: Durations of evaluating one window with one network, in seconds.
+        window: Durations of the evaluation of one window with one network, in seconds.
         network_bytes: Size of a network's weights and buffers, in bytes.
     """
 

@@ -39,7 +39,7 @@ class EpochTally:
         """Add a step.
 
         Raises:
-            NanLossError: A loss of this step, or on a GPU of a step since the last check, is not finite.
+            NanLossError: A loss of this step (on a GPU, of any step since the last check) is not finite.
         """
         self._terms.append(result.terms_4)
         self._logits.append(result.logits_BK)
@@ -51,7 +51,7 @@ class EpochTally:
         """The student's train row: mean losses, and metrics on the augmented labelled clips.
 
         Args:
-            training: Further values of the epoch.
+            training: Additional values of the epoch.
 
         Raises:
             NanLossError: A loss is not finite.

@@ -1,4 +1,4 @@
-"""Probabilities of subjects from the logits of their windows, at a softmax temperature (Guo et al. 2017)."""
+"""Class probabilities of subjects from the logits of their windows, with a softmax temperature (Guo et al. 2017)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 UNSCALED = 1.0
-"""The temperature used if the data identify none."""
+"""The temperature used if it is not identifiable from the data."""
 
 
 def subject_log_probs(
@@ -24,7 +24,7 @@ def subject_log_probs(
         n_subjects: S, the number of subjects.
         temperature: T.
     """
-    with np.errstate(invalid="ignore"):  # NaN logits give NaN probabilities
+    with np.errstate(invalid="ignore"):  # NaN logits result in NaN probabilities
         window_log_probs_NK = log_softmax(logits_NK.astype(np.float64) / temperature, axis=1)
         highest_SK = np.full((n_subjects, logits_NK.shape[1]), -np.inf)
         np.maximum.at(highest_SK, owners_N, window_log_probs_NK)

@@ -24,9 +24,10 @@ class Sample:
     """One labelled example of a trainer's data.
 
     Attributes:
-        id: Unique among the samples.
-        label: Its label; a task of the study maps labels to classes.
-        group: Person or other unit that splits keep together and statistics treat as one; the sample itself if empty.
+        id: Id, unique among the samples.
+        label: Label; a task of the study maps labels to classes.
+        group: Person or other unit that is not divided by splits and counts once in statistics; if empty, the sample
+            itself.
         site: Location of the recording, for `splits: {group: site}` and results by site; unknown if empty.
     """
 
@@ -41,13 +42,13 @@ class Trial:
     """One training run: all information that a trainer receives in addition to its settings.
 
     Attributes:
-        classes: Class names by class index, K of them.
+        classes: The K class names, by class index.
         seed: Seed of the training run.
         epochs: Number of epochs.
         train: Ids of the training samples.
-        train_labels: Their class indices (N,), int64.
+        train_labels: Class indices (N,) of the training samples, int64.
         val: Ids of the validation samples.
-        val_labels: Their class indices (N,), int64.
+        val_labels: Class indices (N,) of the validation samples, int64.
         device: ``cpu``, ``cuda`` or ``cuda:N``.
         threads: Number of threads that the trainer may use.
     """
@@ -67,8 +68,8 @@ class Trainer(HasOptions, ABC):
     """Trains one trial, epoch by epoch.
 
     A study specifies the class (``trainer: file.py:Class``); its settings are a nested class ``Options``, whose fields
-    arms set by name. Equal settings, samples and seeds must give equal results. The data must be readable on every
-    node, and `fingerprint` must change whenever the data change.
+    are set by name in the arms. Equal settings, samples and seeds must give equal results. The data must be readable on
+    every node, and `fingerprint` must change whenever the data change.
 
     Args:
         options: An instance of the nested class ``Options``.
@@ -90,11 +91,11 @@ class Trainer(HasOptions, ABC):
     @classmethod
     @abstractmethod
     def fingerprint(cls) -> str:
-        """Text that identifies the content of the data: a version, or better a hash."""
+        """Text that identifies the content of the data, such as a version or, preferably, a hash."""
 
     @classmethod
     def shared_epochs(cls, options: Any) -> tuple[int, Collection[str]]:
-        """Declare the first epochs as a stage shared by trials; by default none.
+        """Declare the first epochs as a stage shared by trials; by default, no epochs are shared.
 
         Trials with equal values of the named options, equal seeds and equal samples train these epochs once: one trial
         saves its state, and the others start from it.
@@ -103,8 +104,8 @@ class Trainer(HasOptions, ABC):
             options: Options of a trial.
 
         Returns:
-            The number of these epochs, and the names of all options that can change their results, with ``epochs`` if
-            `Trial.epochs` can.
+            The number of these epochs, and the names of all options that can change their results, including
+            ``epochs`` if `Trial.epochs` can change them.
         """
         return 0, ()
 
@@ -119,7 +120,7 @@ class Trainer(HasOptions, ABC):
 
     @abstractmethod
     def run_epoch(self, epoch: int) -> Mapping[str, float]:
-        """Train for one epoch, numbered from 1; returns the mean training loss as ``loss``, or nothing."""
+        """Train for one epoch, numbered from 1; returns the mean training loss as ``loss``, or an empty mapping."""
 
     @abstractmethod
     def save(self, folder: Path) -> None:
@@ -130,7 +131,7 @@ class Trainer(HasOptions, ABC):
         """Class probabilities (N, K) of samples, predicted by the model after the last epoch; rows sum to 1."""
 
     def weights(self) -> Mapping[str, NDArray[Any]]:
-        """Arrays of the model by name, saved in the results folder; by default none."""
+        """Arrays of the model by name, saved in the results folder; empty by default."""
         return {}
 
 

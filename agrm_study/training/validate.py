@@ -23,7 +23,7 @@ class Validation:
         recipe: Number of windows, method, and whether to monitor unlabelled clips.
         evaluator: Runs the networks.
         labelled: Labelled validation clips.
-        unlabelled: Unlabelled validation clips, possibly none; they do not affect metrics.
+        unlabelled: Unlabelled validation clips; may be empty, and do not affect metrics.
     """
 
     def __init__(self, recipe: Recipe, *, evaluator: Evaluator, labelled: ClipSet, unlabelled: ClipSet) -> None:
@@ -34,7 +34,7 @@ class Validation:
         self._monitored = spread(unlabelled, recipe.clip, 1) if monitors else None
 
     def rows(self, epoch: int, networks: Networks, policy: ThresholdPolicy, *, pretraining: bool) -> list[EpochRow]:
-        """The student's row, followed by the teacher's row after the teacher has started.
+        """The student's row, followed by the row of the teacher or the evaluated average, if it exists.
 
         The last row contains the statistics of the unlabelled clips.
 

@@ -1,14 +1,14 @@
 """Colour jitter as one 3×3 matrix and one offset per clip.
 
-Brightness, contrast and saturation are affine in RGB, as is a rotation about the grey axis, which equals a hue shift at
-thirds of a turn and approximates it elsewhere. Applied in the order brightness, contrast, saturation, hue, they combine
-to
+Brightness, contrast and saturation are affine in RGB, as is a rotation about the grey axis, which equals a hue shift
+for multiples of a third of a turn and approximates it otherwise. Applied in the order brightness, contrast, saturation,
+hue, they combine to
 
     x ↦ c·b·R·S·x + (1 − c)·b·(g·m),   S = s·I + (1 − s)·1gᵀ
 
 with grey weights g, mean colour m of the clip and rotation R. Differences from torchvision's ColorJitter: the order is
 fixed, values are clamped to [0, 1] once at the end, contrast uses the mean of the clip instead of each frame, and hue
-is rotated instead of converted to HSV and back.
+is changed by a rotation instead of a conversion to HSV and back.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 GREY = np.array([0.2989, 0.587, 0.114])
-"""Luma weights of red, green, blue (ITU-R BT.601, as torchvision rounds them)."""
+"""Luma weights of red, green and blue (ITU-R BT.601, rounded as in torchvision)."""
 
 
 def hue_rotation(turns_N: Floats) -> Floats:
@@ -41,6 +41,6 @@ def colour_matrices(brightness_N: Floats, contrast_N: Floats, saturation_N: Floa
 
 
 def contrast_offsets(brightness_N: Floats, contrast_N: Floats) -> Floats:
-    """Weights (1 − c)·b·g (N, 3) of the clip's mean colour m in the offset, which is equal for all channels."""
+    """Weights (1 − c)·b·g (N, 3) of the clip's mean colour m in the offset, which is the same for all channels."""
     weights_N3: Floats = ((1 - contrast_N) * brightness_N)[:, None] * GREY
     return weights_N3

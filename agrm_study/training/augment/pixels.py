@@ -1,8 +1,8 @@
 """Renders gathered uint8 crops as network input, one batch at a time on the batch's device.
 
 Colour jitter, normalisation and scaling are combined into one 3×3 matrix and one offset per clip. Noise is read from a
-bank. The result is written once, in the memory layout that convolutions prefer. On a CPU, large batches are processed
-in runs of clips that fit into the cache.
+bank. The result is written once, in the memory layout preferred by convolutions. On a CPU, large batches are processed
+in groups of clips that fit into the cache.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ STD = (0.22803, 0.22145, 0.216989)
 """Channel standard deviations (red, green, blue) of Kinetics-400 images in [0, 1]."""
 
 _CACHE_VALUES = 1 << 20
-"""Maximum number of values in a run of clips on a CPU."""
+"""Maximum number of values in a group of clips on a CPU."""
 
 
 class Renderer:
@@ -47,7 +47,7 @@ class Renderer:
         """Render a batch.
 
         Args:
-            bytes_BTCHW: uint8 crops on the renderer's device; mirrored clips are modified in place.
+            bytes_BTCHW: uint8 crops on the renderer's device; clips to be mirrored are modified in place.
             view: Parameters of the same B clips.
 
         Returns:

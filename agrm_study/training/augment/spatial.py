@@ -9,7 +9,7 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 ERASE_RATIO = (0.3, 3.3)
-"""Range of aspect ratios of erased rectangles, drawn log-uniformly (Zhong et al. 2020; as in torchvision)."""
+"""Range of aspect ratios of erased rectangles, sampled log-uniformly (Zhong et al. 2020; as in torchvision)."""
 
 
 def crop_positions(sides_N: Ints, size: int, shift: float, uniform_N: Floats) -> Ints:
@@ -18,7 +18,7 @@ def crop_positions(sides_N: Ints, size: int, shift: float, uniform_N: Floats) ->
     Args:
         sides_N: Height (or width) of each stored frame in pixels, at least `size`.
         size: Side of the crop in pixels.
-        shift: Maximum shift as a fraction of the margin; 0 gives the exact centre (rounded down).
+        shift: Maximum shift as a fraction of the margin; 0 selects the exact centre (rounded down).
         uniform_N: Random numbers in [0, 1).
 
     Returns:
@@ -64,12 +64,12 @@ def erase_boxes(probability: float, area: tuple[float, float], size: int, unifor
 
 
 def hidden_patches(share: float, uniform_NGG: Floats) -> NDArray[np.bool_]:
-    """Patches (N, G, G) of a grid that are hidden: round(share · G²) of each clip, chosen uniformly.
+    """Mask (N, G, G) of the hidden patches of a grid: round(share · G²) patches per clip, chosen uniformly.
 
-    Patches are hidden in all frames of a clip, as the tubes of VideoMAE (Tong et al. 2022, section 3.2).
+    Patches are hidden in all frames of a clip, like the tubes of VideoMAE (Tong et al. 2022, section 3.2).
 
     Args:
-        share: Share of the patches that is hidden.
+        share: Fraction of the patches to hide.
         uniform_NGG: Random numbers in [0, 1), one per patch.
     """
     uniform_NP = uniform_NGG.reshape(len(uniform_NGG), -1)
@@ -80,6 +80,6 @@ def hidden_patches(share: float, uniform_NGG: Floats) -> NDArray[np.bool_]:
 
 
 def patch_pixels(patches_NGG: NDArray[np.bool_], size: int) -> NDArray[np.bool_]:
-    """The value of each pixel's patch (N, S, S); the sides of patches differ by one pixel if G does not divide S."""
+    """Expand the patches to pixels (N, S, S); the sides of patches differ by one pixel if G does not divide S."""
     cells_S = np.arange(size) * patches_NGG.shape[1] // size
     return patches_NGG[:, cells_S][:, :, cells_S]

@@ -1,4 +1,4 @@
-"""Temporal sampling: the stored frames that make up a clip."""
+"""Temporal sampling of clips from the stored frames of a video."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def random_windows(uniform_N: Floats, lengths_N: Ints, frames: int) -> Ints:
 
 
 def spread_windows(length: int, frames: int, count: int) -> Ints:
-    """First frames of distinct windows spread evenly over a video; the middle window for a count of 1.
+    """First frames of distinct windows spread evenly over a video; a count of 1 selects the middle window.
 
     Args:
         length: Number of stored frames of the video.
@@ -39,9 +39,9 @@ def spread_windows(length: int, frames: int, count: int) -> Ints:
 def warped_steps(amplitudes_N2: Floats, frames: int) -> Floats:
     """Times (N, T) of a clip's frames after a smooth re-timing, in frames since the first one.
 
-    Time x in [0, 1] becomes x + a₁ sin(πx)/π + a₂ sin(2πx)/2π: the first and the last frame keep their times, and a
-    clip gains or loses speed (a₁) or is faster or slower in its middle (a₂). The local speed, the derivative, stays
-    within 1 ± (|a₁| + |a₂|), so the times increase as long as that sum is below 1.
+    Time x in [0, 1] becomes x + a₁ sin(πx)/π + a₂ sin(2πx)/2π: the times of the first and the last frame do not change,
+    and a clip speeds up or slows down (a₁), or is faster or slower in the middle (a₂). The local speed, the derivative,
+    stays within 1 ± (|a₁| + |a₂|), so the times increase as long as that sum is below 1.
 
     Args:
         amplitudes_N2: a₁ and a₂ of each clip.

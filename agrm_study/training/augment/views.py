@@ -95,7 +95,7 @@ def draw_view(settings: Weak | Strong, rng: np.random.Generator, windows_N: Floa
 
     Args:
         settings: Strengths of the augmentation; the class determines the kind of view.
-        rng: Random stream of this use and epoch.
+        rng: Random stream of this view and epoch.
         windows_N: Uniform random numbers that select the temporal window; two views of a clip share them.
         geometry: Size of the stored videos and of the crop.
     """

@@ -52,7 +52,7 @@ def build_model(model: Model, *, n_outputs: int, frames: int, size: int, seed: i
 
 
 def count_parameters(model: Model, *, n_outputs: int, frames: int, size: int) -> int:
-    """Number of parameters of the network from `build_model`, frozen ones included, without allocating it.
+    """Number of parameters, including frozen ones, of the network that `build_model` creates, without allocating it.
 
     Raises:
         InputError: The backbone or pooling layer is unknown.

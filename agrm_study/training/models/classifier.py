@@ -38,7 +38,7 @@ class CosineClassifier(nn.Module):
 
 
 def make_classifier(name: Literal["linear", "arcface"], n_in: int, n_outputs: int) -> nn.Linear | CosineClassifier:
-    """Create the last layer of a network, without initial values.
+    """Create the last layer of a network without initialising it.
 
     Args:
         name: `linear` outputs logits, `arcface` outputs cosines.
@@ -49,7 +49,7 @@ def make_classifier(name: Literal["linear", "arcface"], n_in: int, n_outputs: in
 
 
 def reset_classifier(classifier: nn.Linear | CosineClassifier, std: float) -> None:
-    """Draw the weights from a normal distribution with standard deviation `std`; set the bias to 0."""
+    """Sample the weights from a normal distribution with standard deviation `std`; set the bias to 0."""
     nn.init.normal_(classifier.weight, std=std)
     if isinstance(classifier, nn.Linear):
         nn.init.zeros_(classifier.bias)

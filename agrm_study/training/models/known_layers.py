@@ -1,4 +1,4 @@
-"""Names of the layers of backbones, for code that starts without torch."""
+"""Names of the layers of backbones, for code that must not import torch at start-up."""
 
 from __future__ import annotations
 

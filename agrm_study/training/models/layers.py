@@ -1,4 +1,4 @@
-"""Layers of a network, and the parameter groups of layer-wise learning rates."""
+"""Layers of a network, and parameter groups for layer-wise learning rates."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from agrm_study.training.models.network import VideoClassifier
 def layers_of(network: VideoClassifier) -> list[list[nn.Module]]:
     """The network's layers from the clip to the outputs.
 
-    A layer is a block of a stage, or a stage without blocks (a stem, a patch embedding). The last layer is the head,
-    including a preceding norm if the last stage is a norm. Modules without parameters are omitted.
+    A layer is a block of a stage, or a stage without blocks (such as a stem or a patch embedding). The last layer is
+    the head, including the last stage if that is a norm. Modules without parameters are omitted.
     """
     layers = [[block] for name in network.stage_names for block in _blocks(network.get_submodule(name))]
     layers = [layer for layer in layers if any(True for _ in layer[0].parameters())]
@@ -33,10 +33,10 @@ def parameter_groups(network: VideoClassifier, *, lr: float, layer_decay: float)
     Args:
         network: The network.
         lr: Learning rate of the head.
-        layer_decay: Factor between neighbouring layers.
+        layer_decay: Ratio of the learning rates of neighbouring layers.
 
     Returns:
-        Parameters, or torch's parameter groups, the head's first.
+        Parameters, or torch's parameter groups, starting with the head.
     """
     if layer_decay == 1.0:
         return [parameter for parameter in network.parameters() if parameter.requires_grad]
@@ -49,7 +49,7 @@ def parameter_groups(network: VideoClassifier, *, lr: float, layer_decay: float)
 
 
 def _blocks(module: nn.Module) -> list[nn.Module]:
-    """The blocks of a stage: each module of a plain sequence whose modules have submodules; otherwise the stage."""
+    """The blocks of a stage: the modules of a plain `Sequential` if any of them has submodules; otherwise the stage."""
     children = list(module.children())
     if type(module) is not nn.Sequential or not any(True for child in children for _ in child.children()):
         return [module]

@@ -17,9 +17,9 @@ from agrm_study.training.models.classifier import CosineClassifier
 class VideoClassifier(nn.Module):
     """Classifies clips.
 
-    The backbone's stages are children of this module under their own names and the classifier is `fc`. The state dict
+    The backbone's stages are children of this module under the same names, and the classifier is `fc`. The state dict
     of an R3D-18 with a linear classifier therefore has exactly torchvision's keys: Kinetics weights can be loaded, and
-    trained weights load into torchvision's model if the pooling is the global average.
+    trained weights can be loaded into torchvision's model if the pooling is the global average.
 
     Args:
         backbone: The backbone, whose stages become children of this module.
@@ -58,13 +58,13 @@ class VideoClassifier(nn.Module):
         self._frozen: tuple[str, ...] = ()
 
     def freeze(self, names: Sequence[str]) -> None:
-        """Exclude layers from training: their parameters need no gradient, and they stay in evaluation mode.
+        """Exclude layers from training: their parameters require no gradients, and they stay in evaluation mode.
 
         Args:
-            names: Names of modules of the backbone (`layer1`, `layer1.0`); `backbone` denotes all its stages.
+            names: Names of modules of the backbone (`layer1`, `layer1.0`); `backbone` selects all its stages.
 
         Raises:
-            InputError: The backbone has no module of that name.
+            InputError: The backbone has no module with that name.
         """
         known = [name for name, _ in self.named_modules() if name.split(".")[0] in self._stages]
         raise_together(unknown_layers(names, known))

@@ -28,10 +28,10 @@ _SHOWN: Final = 6
 
 
 def load_weights(model: VideoClassifier, path: Path) -> list[str]:
-    """Copy the weights of a local file into a network.
+    """Copy weights from a local file into a network.
 
-    Keys are torchvision's for the residual backbones and the published ones for C3D and UniFormer. Layers of the head
-    whose shape differs from the file (other classes or pooling) keep their initial weights.
+    The file must have torchvision's keys for the residual backbones, and the published keys for C3D and UniFormer.
+    Layers of the head whose shape differs from the file (different classes or pooling) keep their initial weights.
 
     Args:
         model: The network, on any device; modified in place.
@@ -96,7 +96,7 @@ def _read(path: Path) -> Mapping[str, Any]:
 
 
 def _plain_keys(content: Mapping[str, Any], model: VideoClassifier) -> dict[str, Tensor]:
-    """Tensors by key: without wrapper prefixes, with stage names of this package, classifier as a linear layer `fc`."""
+    """Tensors by key, without wrapper prefixes, with this package's stage names, and with a linear classifier `fc`."""
     layers = {name for name, _ in model.named_children()}
     plain: dict[str, Tensor] = {}
     for key, value in content.items():

@@ -11,7 +11,7 @@ from agrm_study.training.ssl.precision import at_least_float32
 from agrm_study.training.ssl.thresholds.policy import ThresholdPolicy, snapshot
 
 SMALLEST = 1e-6
-"""Smallest expected probability of a class that the network never predicts; the constant of the authors' code."""
+"""Lower bound of the entries of p_target and p_model, as in the authors' code."""
 
 
 class AlignedPolicy(ThresholdPolicy):
@@ -21,18 +21,18 @@ class AlignedPolicy(ThresholdPolicy):
 
     - ``uniform``: 1/K, and only the weights use the aligned probabilities, while the pseudo-label is the arg max of p
       (uniform alignment of SoftMatch, Chen et al. 2023, section 3.2);
-    - ``labels``: the shares of the classes among the labelled clips, and the pseudo-labels are aligned as well
-      (ReMixMatch, Berthelot et al. 2020, section 3.1);
+    - ``labels``: the class frequencies of the labelled clips, and the pseudo-labels are aligned as well (ReMixMatch,
+      Berthelot et al. 2020, section 3.1);
     - ``predictions``: the moving average of the predictions on labelled clips, and the pseudo-labels are aligned as
       well (AdaMatch, Berthelot et al. 2022, section 3.2).
 
     Differences from the papers: ReMixMatch averages the last 128 batches and AdaMatch uses only the current batch
     (`momentum: 0`). The authors' later library uses a moving average with momentum 0.999 for all three, as does this
-    implementation. Averages start with their first batch, like p_model in that library, where p_target starts at 1/K. A
-    batch is aligned after the averages are updated with it.
+    implementation. Averages are initialised with the first batch, like p_model in that library, where p_target starts
+    at 1/K. The averages are updated with a batch before it is aligned.
 
     Args:
-        inner: The policy.
+        inner: The threshold policy.
         label_counts: Number of labelled clips of each class.
     """
 
@@ -87,7 +87,7 @@ class AlignedPolicy(ThresholdPolicy):
         self._inner.load_state_dict(state)
 
     def _averaged(self, average_K: Tensor, probs_BK: Tensor, place: int) -> Tensor:
-        """The average after a batch; the first batch replaces the initial value."""
+        """The average updated with a batch; the first batch replaces the initial value."""
         if len(probs_BK) == 0:
             return average_K
         mean_K = probs_BK.detach().double().mean(dim=0)

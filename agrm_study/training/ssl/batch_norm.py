@@ -15,14 +15,14 @@ Mode = Literal["separate", "joint", "labelled_only", "per_domain"]
 
 
 class UnlabelledNorms:
-    """Running statistics of a network's norm layers during its passes on unlabelled clips.
+    """Running statistics of a network's norm layers during passes on unlabelled clips.
 
     Every pass in train mode normalises by the statistics of its batch; the modes of `ssl.batch_norm` differ in the
-    running statistics, by which evaluation and the teacher normalise:
+    running statistics, which are used for evaluation and by the teacher:
 
-    - ``separate`` and ``joint``: one set, updated by every pass, without intervention by this class;
-    - ``labelled_only``: passes on unlabelled clips leave them unchanged;
-    - ``per_domain``: unlabelled clips have their own set, which starts as a copy.
+    - ``separate`` and ``joint``: one set, updated by every pass; this class has no effect;
+    - ``labelled_only``: one set, unchanged by passes on unlabelled clips;
+    - ``per_domain``: a separate set for unlabelled clips, initialised as a copy.
 
     Args:
         network: The network; its buffers are changed in place.
@@ -37,7 +37,7 @@ class UnlabelledNorms:
 
     @contextmanager
     def active(self) -> Iterator[None]:
-        """Context of passes on unlabelled clips, including backward passes, which refer to the buffers."""
+        """Context for passes on unlabelled clips, including backward passes, which refer to the buffers."""
         if not self._buffers:
             yield
             return

@@ -18,8 +18,8 @@ class EmaTeacher:
     """A teacher θ′ that is initialised from the student (θ′ ← θ) and updated by θ′ ← α θ′ + (1 − α) θ.
 
     (Song et al. 2026, sections 2.4.4 and 3.1, after Tarvainen & Valpola 2017.) The teacher shares no memory with the
-    student, has no gradients and is in eval mode. Create it after the student is on its device: the teacher holds
-    references to the student's tensors, which stay valid under in-place changes (optimizer steps,
+    student, has no gradients and is in eval mode. Create it after the student is on its device: the teacher has
+    references to the student's tensors, which remain valid under in-place changes (optimizer steps,
     ``load_state_dict``).
 
     `ema.buffers` selects how buffers (the running statistics of batch norm) are updated:
@@ -27,13 +27,13 @@ class EmaTeacher:
     - ``average``: floating-point buffers are averaged like the weights;
     - ``copy``: buffers are copied from the student at each update;
     - ``own``: buffers come from the teacher's own forward passes, so its norm layers run in train mode inside
-      `labelling` (they normalise by the batch, as in Tarvainen & Valpola); dropout stays off.
+      `labelling` (they use batch statistics, as in Tarvainen & Valpola); dropout remains disabled.
 
     Integer buffers (``num_batches_tracked``) are copied from the student, except with ``own``.
 
     Args:
         student: The student network, not wrapped by ``torch.compile``.
-        ema: α, the treatment of buffers, and the warm-up.
+        ema: α, the handling of buffers, and the warm-up.
 
     Attributes:
         module: The teacher network, in eval mode outside `labelling`.
@@ -105,7 +105,7 @@ class EmaTeacher:
         """Restore a `state_dict` by copying into the existing tensors.
 
         Raises:
-            RuntimeError: The state belongs to a different network (raised by torch, with the keys).
+            RuntimeError: The state belongs to a different network (raised by torch, listing the keys).
         """
         self.module.load_state_dict(state["module"], strict=True)
         self.step = int(state["step"])

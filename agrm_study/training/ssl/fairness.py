@@ -9,19 +9,20 @@ from torch.nn import functional as F
 from agrm_study.training.ssl.precision import at_least_float32
 
 SMALLEST = 1e-12
-"""Smallest probability whose logarithm is taken, as in the authors' code."""
+"""Constant added before taking logarithms, as in the authors' code."""
 
 
 def fairness_loss(log_probs_BK: Tensor, weights_B: Tensor, expected_K: Tensor, histogram_K: Tensor) -> Tensor:
     """−H(SumNorm(p̃ / h̃), SumNorm(p̄ / h̄)), with the cross-entropy H (FreeMatch; Wang et al. 2023, equations 9 to 11).
 
-    p̄ is the mean of the student's probabilities on the strong views of the accepted clips, h̄ the histogram of their
-    arg max, p̃ and h̃ the moving averages of the same on all weak views. The paper does not specify the treatment of a
-    class that a histogram lacks; as in the authors' code, its ratio is 0. Without an accepted clip the loss is 0.
+    p̄ is the mean of the student's probabilities on the strong views of the accepted clips, and h̄ the histogram of their
+    arg max; p̃ and h̃ are moving averages of the same quantities on all weak views. The paper does not specify the
+    treatment of a class that is missing from a histogram; as in the authors' code, its ratio is 0. If no clip is
+    accepted, the loss is 0.
 
     Args:
         log_probs_BK: Logarithms of the student's class probabilities, with gradient.
-        weights_B: Weights of the pseudo-labels; clips above 0 count.
+        weights_B: Weights of the pseudo-labels; clips with a weight above 0 are accepted.
         expected_K: p̃.
         histogram_K: h̃.
 
@@ -39,7 +40,7 @@ def fairness_loss(log_probs_BK: Tensor, weights_B: Tensor, expected_K: Tensor, h
 
 
 def _ratio(probs_K: Tensor, histogram_K: Tensor) -> Tensor:
-    """SumNorm(p / h), with 0 for classes that the histogram lacks. Neither needs to sum to 1."""
+    """SumNorm(p / h), with 0 for classes missing from the histogram; p and h need not sum to 1."""
     there_K = histogram_K > 0
     scaled_K = torch.where(there_K, probs_K / torch.where(there_K, histogram_K, 1.0), 0.0)
     return scaled_K / scaled_K.sum().clamp(min=torch.finfo(scaled_K.dtype).tiny)

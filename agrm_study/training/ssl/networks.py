@@ -21,7 +21,7 @@ class Networks:
 
     Args:
         student: The student, already on its device.
-        ema: Settings of the averages' updates.
+        ema: Settings for the updates of the averages.
         device: Compiles the averages if the recipe requests it.
         batch_norm: Running statistics of passes on unlabelled clips (`ssl.batch_norm`).
         averaged: Whether to maintain an average of the student, starting from its initial weights, that is not used for
@@ -68,7 +68,7 @@ class Networks:
 
     @contextmanager
     def on_unlabelled(self) -> Iterator[None]:
-        """Context of passes of student and teacher on unlabelled clips, with the corresponding running statistics."""
+        """Context for passes of student and teacher on unlabelled clips, with the corresponding running statistics."""
         if self._norms is None:
             self._norms = UnlabelledNorms(self.student, self._mode)
             if self.teacher is not None:
@@ -93,7 +93,7 @@ class Networks:
         """The networks by name, student first.
 
         Args:
-            of: Weights from `weights`; restricts the result to the networks they contain.
+            of: Result of `weights`; only the networks that it contains are returned.
         """
         found: dict[Network, nn.Module] = {"student": self.student}
         averages: tuple[tuple[Network, EmaTeacher | None], ...] = (("teacher", self.teacher), ("ema", self.ema))
@@ -103,7 +103,7 @@ class Networks:
         return found
 
     def weights(self) -> dict[str, Tensor]:
-        """CPU copies of the networks' states, with the networks' names and a dot as key prefixes."""
+        """CPU copies of the networks' states; keys are prefixed with the name of the network and a dot."""
         return {
             f"{name}.{key}": value.detach().to("cpu", copy=True)
             for name, network in self.modules().items()
@@ -111,7 +111,7 @@ class Networks:
         }
 
     def load_weights(self, weights: Mapping[str, Tensor]) -> None:
-        """Load weights from `weights` into the networks they contain; starts the teacher if they contain one."""
+        """Load the result of `weights` into the networks that it contains; starts the teacher if it contains one."""
         if self.teacher is None and any(name.startswith("teacher.") for name in weights):
             self.start_teacher()
         for name, network in self.modules(weights).items():

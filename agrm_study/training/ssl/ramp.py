@@ -17,7 +17,7 @@ def ramp_weight(ramp: Ramp, epochs_since_start: int) -> float:
     - ``step``: 0 for t < 1, then the maximum.
 
     Args:
-        ramp: Shape, length in epochs and maximum; a length of 0 gives the maximum from the start.
+        ramp: Shape, length in epochs and maximum; with a length of 0, the weight is at its maximum from the start.
         epochs_since_start: Number of epochs since the teacher started; 0 in its first epoch.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Pseudo-labels for a whole unlabelled part: for rounds of pseudo-labelling and for records."""
+"""Pseudo-labels for a whole unlabelled part, used in rounds of pseudo-labelling and in records."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ def label_round(
 ) -> dict[str, Any]:
     """Label every unlabelled clip and move the clips that the policy accepts with full weight.
 
-    Both networks run in eval mode on the same centre view of the middle of each video ("based on the same input", Song
-    et al. 2026, section 2.1).
+    Both networks run in eval mode on the same centre crop of the middle window of each video ("based on the same
+    input", Song et al. 2026, section 2.1).
 
     Args:
         rounds: Receives the labels.
         policy: The policy, applied to all clips as one batch; its state advances by one step.
         evaluator: Runs the networks.
         windows: One window per unlabelled clip, in order of the ids.
-        networks: The teacher labels, or the student for methods without a teacher.
+        networks: The networks; clips are labelled by the teacher, or by the student for methods without a teacher.
         source: Source of labels and confidence (`pseudo.candidates`).
 
     Returns:
@@ -60,7 +60,7 @@ def observe(
     networks: Networks,
     source: Source,
 ) -> dict[str, Any]:
-    """Consistency loss and pseudo-label statistics on unlabelled validation clips; changes no state.
+    """Consistency loss and pseudo-label statistics on unlabelled validation clips, without side effects.
 
     Clips are accepted above the policy's current mean threshold, without advancing the policy and without the
     uncertainty limit of `ssl.pseudo.uncertainty`, which applies only in training.
@@ -69,7 +69,7 @@ def observe(
         policy: The threshold policy.
         evaluator: Runs the networks.
         windows: One window per clip.
-        networks: The teacher labels, or the student for methods without a teacher.
+        networks: The networks; clips are labelled by the teacher, or by the student for methods without a teacher.
         source: Source of labels and confidence (`pseudo.candidates`).
 
     Returns:

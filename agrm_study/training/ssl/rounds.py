@@ -15,9 +15,9 @@ class Rounds:
     """State of `ssl.pseudo.mode: rounds` (Song et al. 2026, sections 2.1 and 2.4.3).
 
     Each round labels the unlabelled clips with the current network. Accepted clips are "moved into the supervised set"
-    and stay there; clips moved earlier receive the current network's label. Rounds end if no clip remains or a round
-    accepts none of the remaining clips. Rounds before the first acceptance do not count: the network continues to learn
-    from the labelled clips only and is evaluated again in the next round.
+    and remain there; clips moved earlier receive the current network's label. Rounds end when no clip remains or a
+    round accepts none of the remaining clips. Rounds before the first acceptance do not count: the network continues to
+    train on the labelled clips only and is evaluated again in the next round.
 
     Args:
         n_unlabelled: Number of unlabelled training clips; ids are in [0, n_unlabelled).
@@ -44,7 +44,7 @@ class Rounds:
 
     @property
     def accepted_ids(self) -> NDArray[np.int64]:
-        """Increasing ids (M,) of the clips in the supervised set."""
+        """Sorted ids (M,) of the moved clips."""
         return np.flatnonzero(self._labels_N != OPEN)
 
     @property
@@ -54,16 +54,16 @@ class Rounds:
 
     @property
     def accepted_rounds(self) -> NDArray[np.int64]:
-        """Round (M,), from 0, that moved each clip, in the order of `accepted_ids`."""
+        """Round (M,) that moved each clip, counted from 0, in the order of `accepted_ids`."""
         return self._rounds_N[self.accepted_ids]
 
     @property
     def open_ids(self) -> NDArray[np.int64]:
-        """Increasing ids (N − M,) of the clips that are still unlabelled."""
+        """Sorted ids (N − M,) of the clips that are still unlabelled."""
         return np.flatnonzero(self._labels_N == OPEN)
 
     def due(self, epochs_since_start: int) -> bool:
-        """Whether a round takes place before this epoch; the first is directly after pre-training (epoch 0)."""
+        """Whether a round takes place before this epoch; the first round directly follows pre-training (epoch 0)."""
         return not self.done and epochs_since_start >= 0 and epochs_since_start % self.round_epochs == 0
 
     def close(self, ids_N: NDArray[np.int64], labels_N: NDArray[np.int64], qualifies_N: NDArray[np.bool_]) -> int:

@@ -70,10 +70,10 @@ class Learner:
     """Runs training steps.
 
     A step minimises CE + λ (consistency + w · pseudo + penalty) (Song et al. 2026, section 2.4.3; w is
-    `ssl.pseudo.weight`, and only some threshold policies have a penalty). Labelled and unlabelled clips go through the
-    student in separate forward and backward passes, so that only one graph is in memory at a time, or with
-    `ssl.batch_norm: joint` in one pass. With λ = 0, unlabelled clips are skipped and the step is bit-identical to a
-    supervised step. In FixMatch, the student labels in train mode, without gradient, as in its authors' code.
+    `ssl.pseudo.weight`, and only some threshold policies have a penalty). The student processes labelled and unlabelled
+    clips in separate forward and backward passes, so that only one graph is in memory at a time, or in a single pass
+    with `ssl.batch_norm: joint`. With λ = 0, unlabelled clips are skipped and the step is bit-identical to a supervised
+    step. In FixMatch, the student computes labels in train mode, without gradients, as in the authors' code.
 
     Args:
         recipe: Method, pseudo-label settings, gradient accumulation and gradient clipping.
@@ -110,7 +110,7 @@ class Learner:
 
     @property
     def averages(self) -> bool:
-        """Whether the threshold policy is used and keeps moving averages."""
+        """Whether the threshold policy is used and has moving averages."""
         return self.method.pseudo and self._pseudo.mode != "off" and self._policy.keeps_average
 
     def step(
@@ -169,7 +169,7 @@ class Learner:
     def _learn_jointly(
         self, labelled: LabelledBatch, unlabelled: UnlabelledBatch, ramp_weight: float, stats: PseudoStats
     ) -> tuple[list[Tensor], Tensor]:
-        """One pass of the student over all clips, normalised by all of them."""
+        """Run the student once on all clips, which batch norm normalises jointly."""
         views = [labelled.clips_BCTHW, *unlabelled.student_views]
         labels_itself = self._networks.teacher is None and unlabelled.label_BCTHW is not None
         if unlabelled.label_BCTHW is not None and labels_itself:
@@ -194,15 +194,15 @@ class Learner:
     def _unsupervised(
         self, part: UnlabelledBatch, log_probs: Sequence[Tensor], target_BK: Tensor | None, stats: PseudoStats
     ) -> list[Tensor]:
-        """Consistency and pseudo-label loss and the policy's penalty, each averaged over the student's views.
+        """Consistency loss, pseudo-label loss and the policy's penalty, each averaged over the student's views.
 
-        A clip has one pseudo-label for all views. The student's confidence, where it is used, is computed from the mean
-        of its probabilities over the views.
+        A clip has one pseudo-label for all views. If the student's confidence is used, it is computed from the mean of
+        the student's probabilities over the views.
 
         Args:
             part: The unlabelled clips.
             log_probs: Log-probabilities (B, K) of the student on each of its views, with gradient.
-            target_BK: Class probabilities of the labeller; None if it is the student on its one view.
+            target_BK: Class probabilities of the labeller; None if the labeller is the student on its only view.
             stats: Accumulates the pseudo-label statistics.
         """
         zero = torch.zeros((), device=self._device.torch)
@@ -237,7 +237,7 @@ class Learner:
             return self._loss.log_probs(labeller(clips_BCTHW)).exp()
 
     def _uncertainty(self, part: UnlabelledBatch, target_BK: Tensor, labels_B: Tensor) -> Tensor:
-        """Uncertainty (B,) of the pseudo-labels: over passes of the teacher with dropout, or over all views."""
+        """Uncertainty (B,) of the pseudo-labels over passes of the labeller with dropout, or over all views."""
         if part.label_BCTHW is None:
             raise ValueError("uncertainty needs a view for the labeller")
         if self._pseudo.uncertainty == "views":
@@ -253,5 +253,5 @@ def _joined(views: Sequence[Tensor]) -> Tensor:
 
 
 def _mean(terms: Sequence[Tensor]) -> Tensor:
-    """Mean over views; the term itself, without a further operation, for one view."""
+    """Mean over views; a single term is returned unchanged."""
     return terms[0] if len(terms) == 1 else torch.stack(list(terms)).mean(dim=0)

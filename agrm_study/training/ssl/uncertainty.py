@@ -1,4 +1,4 @@
-"""Uncertainty of pseudo-labels: spread of several predictions of the labelling network."""
+"""Uncertainty of pseudo-labels: spread of multiple predictions of the labelling network."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ class Backbone(nn.Module, HasOptions, ABC):
         feature_dim: D, the number of channels of the feature volume.
 
     Attributes:
-        has_positions: Whether the features keep positions of the clip, which Grad-CAM needs.
+        has_positions: Whether the features preserve positions in the clip, as required by Grad-CAM.
     """
 
     CLASSIFIER_STD: ClassVar[float] = 0.01
@@ -80,10 +80,10 @@ class Backbone(nn.Module, HasOptions, ABC):
         return {}, pooled_dim
 
     def reset_layer(self, layer: nn.Module) -> None:
-        """Initialise one layer with parameters (He et al. 2015, fan-out mode, as in torchvision).
+        """Initialise the parameters of one layer (He et al. 2015, fan-out mode, as in torchvision).
 
         Raises:
-            TypeError: The scheme does not define this type of layer.
+            TypeError: The scheme does not cover this type of layer.
         """
         match layer:
             case nn.Conv3d() | nn.Linear():

@@ -1,7 +1,7 @@
 """C3D: eight 3x3x3 convolutions, five max-pooling layers and two hidden layers (Tran et al. 2015).
 
-Layers have their published names (conv1 … conv5b, fc6, fc7). Pooling layers round up, so that short clips and sizes not
-divisible by 16 lose no row or frame; this has no effect at the published 16 frames and sizes divisible by 16.
+Layers have their published names (conv1 … conv5b, fc6, fc7). Pooling layers round up, so that no row or frame is lost
+for short clips and sizes not divisible by 16; this has no effect for the published 16 frames and sizes divisible by 16.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from agrm_study.training.models.backbones.base import Backbone
 _PLAN: Final = (("1",), ("2",), ("3a", "3b"), ("4a", "4b"), ("5a", "5b"))
 """Convolutions of the five groups, which are separated by pooling layers."""
 _WIDTHS: Final = (1, 2, 4, 8, 8)
-"""Channels of the groups, as multiples of the first group's."""
+"""Channels of the groups, as multiples of the channels of the first group."""
 _GRID: Final = (1, 4, 4)
 """Output size of the fifth pooling layer for the published 16 x 112 x 112 clips."""
 _DROPOUT: Final = 0.5
@@ -28,7 +28,7 @@ _DROPOUT: Final = 0.5
 class C3d(Backbone):
     """C3D up to the ReLU of conv5b; `pool5` is part of the head. Output: T/8, H/16, W/16.
 
-    With `model.pooling.name: average` the head is the published one (`C3dPooling`); other pooling layers replace the
+    With `model.pooling.name: average`, the published head (`C3dPooling`) is used; other pooling layers replace the
     fifth pooling layer. `model.depth` is ignored; `model.width` scales all layers (published: 64).
 
     Args:
@@ -67,7 +67,7 @@ class C3d(Backbone):
         return layers, n_in
 
     def reset_layer(self, layer: nn.Module) -> None:
-        """He et al. 2015 in fan-in mode, which preserves the scale of activations without batch norm."""
+        """Initialise one layer (He et al. 2015, fan-in mode, which preserves activation scales without batch norm)."""
         if not isinstance(layer, nn.Conv3d | nn.Linear):
             raise TypeError(f"no initial values are defined for {type(layer).__name__}")
         nn.init.kaiming_normal_(layer.weight, mode="fan_in", nonlinearity="relu")
@@ -81,7 +81,8 @@ class C3dPooling(nn.Module):
 
     Args:
         head: `flatten` keeps the pooled grid, so the first hidden layer grows with the clip; `adaptive` averages the
-            grid to 1 x 4 x 4 (the published grid at 16 x 112 x 112), so the network's size is independent of the clip.
+            grid to 1 x 4 x 4 (the published grid for 16 x 112 x 112), so the network's size does not depend on the
+            clip.
     """
 
     def __init__(self, head: Literal["flatten", "adaptive"]) -> None:

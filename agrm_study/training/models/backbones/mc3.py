@@ -1,4 +1,4 @@
-"""MC3, a mixed-convolution network: 3D convolutions in the stem and the first stage, 2D convolutions after them."""
+"""MC3, a mixed-convolution network: 3D convolutions in the stem and the first stage, 2D convolutions afterwards."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from agrm_study.training.models.backbones.residual import residual_stages, simpl
 
 @final
 class Mc3(Backbone):
-    """MC3 (Tran et al. 2018); torchvision's `mc3_18` at width 64 and depth 18. Output: T, H/16, W/16."""
+    """MC3 (Tran et al. 2018); torchvision's `mc3_18` for width 64 and depth 18. Output: T, H/16, W/16."""
 
     @classmethod
     def from_settings(cls, settings: Model) -> Mc3:

@@ -1,8 +1,8 @@
-"""MViTv2-S, a transformer that pools its tokens from stage to stage, assembled from torchvision's blocks.
+"""MViTv2-S, a transformer that pools its tokens between stages, assembled from torchvision's blocks.
 
-With width 64 the stages equal those of torchvision's `mvit_v2_s`, including their state-dict keys (Li et al. 2022,
-"MViTv2: Improved Multiscale Vision Transformers for Classification and Detection", Table 1). Tokens (B, 1 + N, D), the
-class token first, are passed between stages together with the shape (T, H, W) of their N patches.
+With width 64, the stages are identical to torchvision's `mvit_v2_s`, including their state-dict keys (Li et al. 2022,
+"MViTv2: Improved Multiscale Vision Transformers for Classification and Detection", Table 1). Tokens (B, 1 + N, D), with
+the class token first, are passed between stages together with the shape (T, H, W) of the N patches.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from agrm_study.training.models.backbones.transformer import STD, Transformer
 
 _DEPTHS: Final = (1, 2, 11, 2)
 _GRID: Final = (8, 56, 56)
-"""Patches of the published clips (16 x 224 x 224), which size the tables of relative positions; the tables are
-interpolated for other clips."""
+"""Patch grid of the published clips (16 x 224 x 224), which determines the size of the relative-position tables; the
+tables are interpolated for other clips."""
 _DROP_PATH: Final = 0.2
-"""Stochastic depth: probability of skipping a branch of the last block; increases linearly from 0 at the first."""
+"""Stochastic depth: probability of skipping a branch; increases linearly from 0 in the first block to this value."""
 
 Tokens = tuple[Tensor, tuple[int, int, int]]
 
@@ -30,9 +30,9 @@ Tokens = tuple[Tensor, tuple[int, int, int]]
 class MViT(Transformer):
     """MViTv2-S up to its final norm. Output: T/2, H/32, W/32, rounded up, without the class token.
 
-    With `model.pooling.name: average` the output is the class token as a volume of one position, which is what the
-    published classifier reads; Grad-CAM then has no map. `model.width` scales all stages: an attention head has
-    1.5 width channels (published: 96). `model.depth` is ignored. Published dropout before the classifier: 0.5
+    With `model.pooling.name: average`, the output is the class token as a volume with one position, the input of the
+    published classifier; Grad-CAM is then unavailable. `model.width` scales all stages: an attention head has
+    1.5 · width channels (published: 96). `model.depth` is ignored. Published dropout before the classifier: 0.5
     (`model.dropout`).
 
     Args:
@@ -85,7 +85,7 @@ class MViT(Transformer):
         return cls(settings.width, class_token=settings.pooling.name == "average")
 
     def reset_layer(self, layer: nn.Module) -> None:
-        """Class token and position tables are initialised like linear weights, as in torchvision."""
+        """Initialise one layer; class token and position tables are treated like linear weights, as in torchvision."""
         if isinstance(layer, MultiscaleAttention | PositionalEncoding):
             for table in layer.parameters(recurse=False):
                 nn.init.trunc_normal_(table, std=STD)
@@ -94,7 +94,7 @@ class MViT(Transformer):
 
 
 class _Encoding(PositionalEncoding):  # type: ignore[misc]
-    """Turns a volume of patches (B, D, T, H, W) into tokens, and puts the class token first."""
+    """Converts a volume of patches (B, D, T, H, W) to tokens and prepends the class token."""
 
     def forward(self, patches_BDTHW: Tensor) -> Tokens:
         frames, rows, columns = patches_BDTHW.shape[2:]

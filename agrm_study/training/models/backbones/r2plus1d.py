@@ -14,7 +14,7 @@ from agrm_study.training.models.backbones.residual import residual_stages
 
 @final
 class R2Plus1d(Backbone):
-    """R(2+1)D (Tran et al. 2018); torchvision's `r2plus1d_18` at width 64 and depth 18. Output: T/8, H/16, W/16."""
+    """R(2+1)D (Tran et al. 2018); torchvision's `r2plus1d_18` for width 64 and depth 18. Output: T/8, H/16, W/16."""
 
     @classmethod
     def from_settings(cls, settings: Model) -> R2Plus1d:

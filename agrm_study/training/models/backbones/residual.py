@@ -1,7 +1,7 @@
 """Stages of residual video networks, assembled from torchvision's blocks.
 
-With width 64 and depth 18 the stages equal those of torchvision's `VideoResNet`, including their state-dict keys (Tran
-et al. 2018, "A Closer Look at Spatiotemporal Convolutions for Action Recognition").
+With width 64 and depth 18, the stages are identical to torchvision's `VideoResNet`, including their state-dict keys
+(Tran et al. 2018, "A Closer Look at Spatiotemporal Convolutions for Action Recognition").
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def residual_stages(stem: nn.Module, convolutions: Sequence[Any], width: int, de
 
     Args:
         stem: First stage; outputs `width` channels.
-        convolutions: One of torchvision's convolution classes for each residual stage.
+        convolutions: A convolution class from torchvision for each residual stage.
         width: Channels of the first residual stage.
         depth: A key of `BLOCKS`.
 

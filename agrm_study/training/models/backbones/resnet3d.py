@@ -13,7 +13,7 @@ from agrm_study.training.models.backbones.residual import residual_stages, simpl
 
 @final
 class ResNet3d(Backbone):
-    """R3D (Tran et al. 2018); torchvision's `r3d_18` at width 64 and depth 18. Output: T/8, H/16, W/16."""
+    """R3D (Tran et al. 2018); torchvision's `r3d_18` for width 64 and depth 18. Output: T/8, H/16, W/16."""
 
     @classmethod
     def from_settings(cls, settings: Model) -> ResNet3d:

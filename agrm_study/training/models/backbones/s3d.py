@@ -1,7 +1,7 @@
-"""S3D, an Inception network whose convolutions are separated into space and time, assembled from torchvision's blocks.
+"""S3D, an Inception network with separate spatial and temporal convolutions, assembled from torchvision's blocks.
 
-With width 64 the stage equals that of torchvision's `s3d`, whose `features` are called `layers` here (Xie et al.
-2018, "Rethinking Spatiotemporal Feature Learning: Speed-Accuracy Trade-offs in Video Classification", Figure 6).
+With width 64, the stage is identical to `features` of torchvision's `s3d`, called `layers` here (Xie et al. 2018,
+"Rethinking Spatiotemporal Feature Learning: Speed-Accuracy Trade-offs in Video Classification", Figure 6).
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ _GROUPS: Final[tuple[tuple[_Block, ...], ...]] = (
 )
 """Inception blocks between two pooling layers: channels of the branches at width 64. Output: entries 0, 2, 4 and 5."""
 _EPSILON: Final = 0.001
-"""Batch norm's constant in the published network. Its momentum is torch's 0.1 instead of the published 0.001, which
-would leave the running statistics near their initial values in training runs of a few hundred steps."""
+"""Epsilon of the batch norms in the published network. Their momentum is torch's default of 0.1 instead of the
+published 0.001, which would leave the running statistics near their initial values after a few hundred steps."""
 
 
 @final
@@ -40,7 +40,7 @@ class S3d(Backbone):
     """S3D up to the last Inception block. Output: T/8, H/32, W/32, rounded up.
 
     `model.width` scales all layers (published: 64); `model.depth` is ignored. The last pooling layer rounds up, so that
-    no row or frame is lost; this has no effect at the published 16 frames of 224 x 224. Published dropout before the
+    no row or frame is lost; this has no effect for the published 16 frames of 224 x 224. Published dropout before the
     classifier: 0.2 (`model.dropout`).
 
     Args:
@@ -79,7 +79,7 @@ class S3d(Backbone):
         return cls(settings.width)
 
     def reset_layer(self, layer: nn.Module) -> None:
-        """torch's default initial values, as in torchvision."""
+        """Initialise one layer with torch's defaults, as in torchvision."""
         if not isinstance(layer, nn.Conv3d | nn.BatchNorm3d):
             raise TypeError(f"no initial values are defined for {type(layer).__name__}")
         layer.reset_parameters()

@@ -1,6 +1,6 @@
 """Video Swin Transformer, tiny: attention within shifted windows, assembled from torchvision's blocks.
 
-With width 64 the stages equal those of torchvision's `swin3d_t`, whose `features` are called `layers` here (Liu et
+With width 64, the stages are identical to torchvision's `swin3d_t`, whose `features` are called `layers` here (Liu et
 al. 2022, "Video Swin Transformer", section 3).
 """
 
@@ -22,15 +22,15 @@ _WINDOW: Final = (8, 7, 7)
 _DEPTHS: Final = (2, 2, 6, 2)
 _HEADS: Final = (3, 6, 12, 24)
 _DROP_PATH: Final = 0.1
-"""Stochastic depth: probability of skipping a branch of the last block; increases linearly from 0 at the first."""
+"""Stochastic depth: probability of skipping a branch; increases linearly from 0 in the first block to this value."""
 
 
 @final
 class Swin3d(Transformer):
     """Swin3D-T up to its final norm. Output: T/2, H/32, W/32, rounded up.
 
-    `model.width` scales all stages: an attention head has width/2 channels (published: 32), the first stage three
-    heads. `model.depth` is ignored.
+    `model.width` scales all stages: an attention head has width/2 channels (published: 32), and the first stage has
+    three heads. `model.depth` is ignored.
 
     Args:
         width: Twice the channels of an attention head.
@@ -70,7 +70,7 @@ class Swin3d(Transformer):
         return cls(settings.width)
 
     def reset_layer(self, layer: nn.Module) -> None:
-        """Position tables are initialised like linear weights, as in torchvision."""
+        """Initialise one layer; position tables are treated like linear weights, as in torchvision."""
         if isinstance(layer, ShiftedWindowAttention3d):
             layer.define_relative_position_index()
             nn.init.trunc_normal_(layer.relative_position_bias_table, std=STD)

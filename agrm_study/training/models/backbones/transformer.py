@@ -19,10 +19,11 @@ class Transformer(Backbone, ABC):
     CLASSIFIER_STD: ClassVar[float] = STD
 
     def reset_layer(self, layer: nn.Module) -> None:
-        """Linear weights from a normal distribution (std 0.02), as in the published code; torch's defaults elsewhere.
+        """Initialise linear weights from a normal distribution (std 0.02), as in the published code, and other layers
+        with torch's defaults.
 
         Raises:
-            TypeError: The scheme does not define this type of layer.
+            TypeError: The scheme does not cover this type of layer.
         """
         match layer:
             case nn.Linear():

@@ -17,9 +17,9 @@ from agrm_study.training.models.backbones.transformer import Transformer
 
 _DEPTHS: Final = (3, 4, 8, 3)
 _WIDTHS: Final = (1, 2, 5, 8)
-"""Channels of the stages, as multiples of the first stage's (64, 128, 320, 512 at width 64)."""
+"""Channels of the stages, as multiples of the width (64, 128, 320, 512 for width 64)."""
 _DROP_PATH: Final = 0.1
-"""Stochastic depth: probability of skipping a branch of the last block; increases linearly from 0 at the first."""
+"""Stochastic depth: probability of skipping a branch; increases linearly from 0 in the first block to this value."""
 
 
 @final

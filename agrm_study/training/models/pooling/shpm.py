@@ -16,7 +16,7 @@ class SpatialHierarchicalPooling(Pooling):
 
     The bins are concatenated and classified by one linear layer. With grids 1x1, 2x2 and 4x4, 512 channels and three
     classes, the classifier has 21 · 512 · 3 + 3 parameters; together with the 33,166,272 parameters of the R3D-18
-    backbone, the network has 33,198,531.
+    backbone, the network has 33,198,531 parameters.
     """
 
     def pool_space(self, features_BDTHW: Tensor) -> Tensor:

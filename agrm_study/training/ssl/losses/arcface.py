@@ -14,7 +14,7 @@ from agrm_study.training.ssl.losses.supervised import SupervisedLoss
 
 
 class ArcFace(SupervisedLoss):
-    """Cross-entropy of s·cos θ_k, with margin m added to the true class's angle (Deng et al. 2019, equation 3).
+    """Cross-entropy of s·cos θ_k, with margin m added to the angle of the true class (Deng et al. 2019, equation 3).
 
     The network's outputs must be cosines in [−1, 1] (`model.classifier: arcface`). Scale s and margin m (radians) are
     `loss.arcface_scale` and `loss.arcface_margin`. If θ + m exceeds π, where the cosine would increase again, the true
@@ -30,7 +30,7 @@ class ArcFace(SupervisedLoss):
     def __call__(self, outputs_BO: Tensor, labels_B: Tensor) -> Tensor:
         cosines_BK = super().logits(outputs_BO)
         true_BK = F.one_hot(labels_B, cosines_BK.shape[1]).bool()
-        # Clamping keeps the gradient finite at θ = 0 and π, and the root real if rounding puts a cosine beyond 1.
+        # Clamping keeps the gradient finite at θ = 0 and π, and the root real if a cosine exceeds 1 due to rounding.
         sines_BK = (1.0 - cosines_BK.square()).clamp(min=torch.finfo(cosines_BK.dtype).eps).sqrt()
         widened_BK = cosines_BK * math.cos(self.margin) - sines_BK * math.sin(self.margin)
         beyond_BK = cosines_BK < -math.cos(self.margin)

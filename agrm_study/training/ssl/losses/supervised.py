@@ -66,7 +66,7 @@ class SupervisedLoss(HasOptions, ABC):
         """
 
     def logits(self, outputs_BO: Tensor) -> Tensor:
-        """Values (B, K) whose softmax is the class probabilities; recorded in predictions without temperature."""
+        """Values (B, K) whose softmax is the class probabilities; recorded in predictions, without temperature."""
         return at_least_float32(outputs_BO)
 
     def log_probs(self, outputs_BO: Tensor) -> Tensor:

@@ -15,10 +15,11 @@ UNUSED = -1
 class FlexMatch(ThresholdPolicy):
     """Accepts clips with confidence m > T(c), T(c) = τ · β_c / (2 − β_c), β_c = n_c / max(max_k n_k, unused).
 
-    n_c is the number of clips whose latest confident prediction (m > τ) was class c, and `unused` the number of clips
-    without one (curriculum pseudo-labelling with warm-up and the convex mapping; Zhang et al. 2021, equations 5, 7, 11
-    and algorithm 1). A batch is evaluated with the counts of previous batches and then added to them. T = 0 until the
-    first confident clip. The authors' code also accepts at equality and is otherwise identical.
+    n_c is the number of clips whose latest confident prediction (m > τ) was class c, and `unused` is the number of
+    clips without a confident prediction (curriculum pseudo-labelling with warm-up and the convex mapping; Zhang et al.
+    2021, equations 5, 7, 11 and algorithm 1). A batch is evaluated with the counts of previous batches and then added
+    to them. T = 0 until the first confident clip. The authors' code also accepts at equality and is otherwise
+    identical.
     """
 
     keeps_average = False

@@ -14,11 +14,11 @@ from agrm_study.training.ssl.thresholds.policy import ThresholdPolicy, confidenc
 class FreeMatch(ThresholdPolicy):
     """Accepts clips with confidence m > τ_t(c), the self-adaptive threshold τ_t(c) = τ_t · p̃_t(c) / max_k p̃_t(k).
 
-    τ_t is an EMA (with `momentum`) of the batch mean of m, and p̃_t of the batch mean of the class probabilities; both
-    start at 1/K (Wang et al. 2023, equations 5, 6, 7). Both are updated with a batch before it is evaluated. With
-    `fairness` above 0 the paper's self-adaptive fairness loss is added (`fairness_loss`), for which the histogram h̃_t
-    of the pseudo-labels is averaged in the same way; at 0, only the threshold is used. The authors' code also accepts
-    at equality and may clip τ_t, for which the paper gives no formula.
+    τ_t is an EMA (with `momentum`) of the batch mean of m, and p̃_t is an EMA of the batch mean of the class
+    probabilities; both start at 1/K (Wang et al. 2023, equations 5, 6, 7). Both are updated with a batch before it is
+    evaluated. If `fairness` is above 0, the paper's self-adaptive fairness loss is added (`fairness_loss`), for which
+    the histogram h̃_t of the pseudo-labels is averaged in the same way. The authors' code also accepts at equality and
+    may clip τ_t, for which the paper gives no formula.
     """
 
     def __init__(self, settings: Threshold, n_classes: int, n_unlabelled: int) -> None:

@@ -1,4 +1,4 @@
-"""Per-batch threshold at a percentile of the confidence, which accepts a fixed share of each batch."""
+"""Per-batch threshold at a percentile of the confidence, which accepts a fixed fraction of each batch."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ class Percentile(ThresholdPolicy):
     """Accepts clips with confidence m strictly above a percentile of the batch's confidences.
 
     The percentile is interpolated linearly between the sorted confidences (numpy's default). If all confidences of a
-    batch are equal, no clip is accepted. `threshold` returns the value of the latest batch, 1.0 before the first.
+    batch are equal, no clip is accepted. `threshold` returns the value of the latest batch, or 1.0 before the first
+    batch.
     """
 
     keeps_average = False

@@ -15,8 +15,8 @@ from agrm_study.training.ssl.precision import at_least_float32
 class ThresholdPolicy(HasOptions, ABC):
     """Assigns a weight to each pseudo-label of a batch.
 
-    A policy is deterministic, does not synchronize with the device inside `select`, and keeps its complete state in
-    `state_dict`. The state moves to the device of the given probabilities.
+    A policy is deterministic, does not synchronize with the device inside `select`, and returns its complete state from
+    `state_dict`. The state is moved to the device of the given probabilities.
 
     Args:
         settings: The recipe's `ssl.threshold` section; each policy reads its own fields.
@@ -59,7 +59,7 @@ class ThresholdPolicy(HasOptions, ABC):
         """
 
     def targets(self, probs_BK: Tensor, *, learn: bool) -> Tensor:
-        """Class probabilities from which the pseudo-labels are derived: the given ones, unless the policy aligns them.
+        """Class probabilities from which pseudo-labels are derived; the input itself, unless the policy aligns it.
 
         Args:
             probs_BK: Class probabilities; detached.
@@ -68,7 +68,7 @@ class ThresholdPolicy(HasOptions, ABC):
         return probs_BK
 
     def confidence(self, probs_BK: Tensor) -> Tensor:
-        """The confidence (B,) that the policy compares with its threshold; changes no state."""
+        """The confidence (B,) that is compared with the policy's threshold; does not change the state."""
         return confidence(probs_BK)[0]
 
     @property
@@ -77,7 +77,7 @@ class ThresholdPolicy(HasOptions, ABC):
         return False
 
     def penalty(self, log_probs_BK: Tensor, weights_B: Tensor) -> Tensor | None:
-        """An additional, weighted loss term on the student's predictions; None for policies without one.
+        """An additional, weighted loss term on the student's predictions; None for policies without such a term.
 
         Args:
             log_probs_BK: Logarithms of the student's class probabilities, with gradient.
@@ -100,7 +100,7 @@ class ThresholdPolicy(HasOptions, ABC):
         """Restore a `state_dict` of the same policy.
 
         Raises:
-            ValueError: Names or shapes of the state differ from this policy's.
+            ValueError: Names or shapes in the state do not match this policy.
         """
         mine = self.state_dict()
         if {name: value.shape for name, value in state.items()} != {name: value.shape for name, value in mine.items()}:

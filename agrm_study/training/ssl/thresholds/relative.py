@@ -15,7 +15,7 @@ class Relative(ThresholdPolicy):
     (Berthelot et al. 2022, section 3.3.) The labelled confidence is the student's confidence on its training view: with
     `augment.labelled: weak`, the weakly augmented view, as in the paper, which also accepts at equality. The paper's
     method also interpolates logits at random and aligns distributions (`alignment: predictions`); the interpolation is
-    not included. Before the first labelled batch the labelled confidence is 1.
+    not included. Before the first labelled batch, the labelled confidence is 1.
     """
 
     keeps_average = False

@@ -1,4 +1,4 @@
-"""SoftMatch: pseudo-labels weighted by confidence instead of accepted or rejected (Chen et al. 2023)."""
+"""SoftMatch: pseudo-labels are weighted by confidence instead of being accepted or rejected (Chen et al. 2023)."""
 
 from __future__ import annotations
 
