@@ -67,7 +67,7 @@ def differences(m: Measurements, task: str) -> Mapping[str, Outlook]:
 
 
 def sentence(found: Mapping[str, Outlook], most: int = 6) -> str | None:
-    """Advice for the differences of these arms, grouping arms with equal advice; None for an empty mapping."""
+    """Advice for the differences of these arms, grouping arms with the same advice; None for an empty mapping."""
     by_advice: dict[str, list[str]] = {}
     for arm, o in found.items():
         by_advice.setdefault(o.advice, []).append(arm)

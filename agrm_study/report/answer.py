@@ -20,7 +20,7 @@ def answer(m: Measurements) -> str:
 
 
 def sentences(m: Measurements) -> tuple[str, ...]:
-    """One sentence per task: the reference (or the best arm), its interval, and the comparisons with the others."""
+    """One sentence per task: the reference (or the best arm), its interval, and the comparisons with the other arms."""
     said = [s for t in m.evidence.study.tasks if (s := _task(m, t))]
     if not said:
         if m.evidence.study.splits is not None and m.evidence.finished:
@@ -48,7 +48,7 @@ def _task(m: Measurements, task: str) -> str | None:
     if study.reference is None:
         trainings = len({m.training(arm) for arm in measured})
         of = f"{trainings} arms" if trainings == len(measured) else f"{trainings} different training runs"
-        unranked = f", the highest mean of {of}; no reference arm is named, so none is tested"
+        unranked = f", the highest mean of {of}; the study has no reference arm, so no difference is tested"
         return f"{head}{unranked if trainings > 1 else ''}."
     compared = {a: c for (a, t), c in m.compared().items() if t == task and c.difference is not None}
     parts = []
@@ -78,5 +78,5 @@ def _task(m: Measurements, task: str) -> str | None:
 
 
 def _first(items: list[str]) -> list[str]:
-    """The first few items, and the number of remaining ones."""
+    """The first `MAX_ARMS` items, followed by the number of remaining items."""
     return items if len(items) <= MAX_ARMS else [*items[:MAX_ARMS], f"{len(items) - MAX_ARMS} more in the tables"]

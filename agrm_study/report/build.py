@@ -24,7 +24,7 @@ from agrm_study.study.parts.names import short_name
 from agrm_study.study.parts.source import OwnPart
 
 WORD_ROWS = 200
-"""Maximum number of rows of a table that is written for Word without a request."""
+"""Maximum number of rows of a table that is written for Word by default."""
 FIGURE_FORMATS = ("pdf", "svg", "png")
 
 
@@ -126,7 +126,7 @@ def make_report(
                 mine.append(f"{study.name}: figure {name}: {reason}")
                 continue
             kind, info = found.kind, found.info
-            needs_svg = page or full != name  # a user-defined part is kept
+            needs_svg = page or full != name  # the SVG of a user-defined figure is stored
             picture = kind.draw(info)
             drawn = images(picture, dict.fromkeys([*figure_formats, *(["svg"] if needs_svg else [])]))
             missing |= missing_glyphs(picture)

@@ -128,7 +128,7 @@ def _without_people(trials: pd.DataFrame, people: People) -> list[Finding]:
     """Marks for splits of finished trials that have no `subjects` records."""
     finished = trials[trials["status"] == "finished"]
     unknown = sorted(set(finished["split_fingerprint"].dropna()) - people.splits)
-    rule = "is missing: the subjects and labels of most trials are used as those of the split"
+    rule = "is missing: the subjects and labels found in most trials are assumed for the split"
     return [Finding(where=f"records/subjects/{fp}.parquet", rule=rule, severity="mark") for fp in unknown]
 
 
@@ -140,7 +140,7 @@ def _still_asked(planned: Sequence[Planned], race: RaceLog, trials: pd.DataFrame
 
 
 def _searched(results: Path, study: Study, trials: pd.DataFrame) -> pd.DataFrame:
-    """The `trials` records of the latest searches in their logs; all search records if there is no log."""
+    """The `trials` records of the latest searches, according to their logs; all search records if there is no log."""
     found = trials[(trials["phase"] == "search") & (trials["study"] == study.name)]
     logs = read_logs(Location.of(results), search_names(study))
     if logs:

@@ -67,8 +67,8 @@ def cells_of(
         refused: Trials that are excluded regardless of their predictions.
         allow: Differences accepted within a cell.
         arms: Arms to include; all by default.
-        network: ``student``, ``teacher`` or ``ema``, of all arms or by arm; by default the one specified by an arm's
-            recipe.
+        network: ``student``, ``teacher`` or ``ema``, for all arms or by arm; by default the network specified by an
+            arm's recipe.
     """
     asked_of = network if isinstance(network, Mapping) else dict.fromkeys((a.name for a in study.arms), network)
     wanted = {a.name: asked_of[a.name] or a.network for a in study.arms if arms is None or a.name in set(arms)}
@@ -251,7 +251,7 @@ def _mixed(
     config_of: Mapping[str, str],
     allow: Collection[str],
 ) -> str | None:
-    """Versions that must agree but differ between the records of one cell."""
+    """Reason why the records of one cell cannot be combined (different versions or settings), or None."""
     for kind in ("code", "data"):
         if kind not in allow and len(cell.versions[kind]) > 1:
             return f"records of mixed {kind} in one cell ({', '.join(cell.versions[kind])})"

@@ -40,7 +40,7 @@ def compare(
         results: Results folders.
         by: Dotted name of the setting (``ssl.threshold.tau``).
         allow: Differences accepted between the studies: ``code``, ``data``, ``split``.
-        out: Output folder of ``compare.<format>``; None writes nothing.
+        out: Folder for the output files ``compare.<format>``; with None, nothing is written.
         formats: Suffixes of `RENDERERS`; by default all available ones.
 
     Returns:
@@ -79,7 +79,7 @@ def merge(found: Sequence[Evidence], by: str, allow: Collection[str]) -> Evidenc
             said = "; ".join(f"{label}: {', '.join(v)}" for label, v in zip(labels, named, strict=True))
             raise InputError(
                 f"the studies differ in {kind} and are not compared ({said})",
-                hint=f"`--allow {kind}` compares them nevertheless.",
+                hint=f"Use `--allow {kind}` to compare them anyway.",
             )
     metrics = {e.study.primary_metric for e in found}
     if len(metrics) > 1:
@@ -98,7 +98,7 @@ def merge(found: Sequence[Evidence], by: str, allow: Collection[str]) -> Evidenc
     for name, task in tasks.items():
         if not all(task.same_as(e.study.tasks[name]) for e in found):
             raise InputError(
-                f"the studies define the task {name} by different classes and are not compared",
+                f"the studies define the task {name} with different classes and are not compared",
                 field=f"tasks.{name}",
                 hint="Give the tasks different names, or the same classes.",
             )
@@ -147,7 +147,7 @@ def folder_labels(found: Sequence[Evidence]) -> list[str]:
     paths = [e.results.resolve() for e in found]
     if len(set(paths)) < len(paths):
         raise InputError(
-            "each results folder must be given once", field="RESULTS", given=[str(e.results) for e in found]
+            "each results folder must be given only once", field="RESULTS", given=[str(e.results) for e in found]
         )
     labels = []
     for name, path in zip(names, paths, strict=True):
@@ -169,7 +169,7 @@ def aligned(cells: dict[tuple[str, str], Cell]) -> dict[tuple[str, str], Cell]:
     for c in cells.values():
         for subject, y in zip(c.subjects, c.labels_N, strict=True):
             if label.setdefault(subject, int(y)) != int(y):
-                raise InputError("a subject must have one label in all studies", given=subject)
+                raise InputError("a subject must have the same label in all studies", given=subject)
     subjects = tuple(sorted(label))
     position = {s: i for i, s in enumerate(subjects)}
     labels = np.array([label[s] for s in subjects], dtype=np.int64)

@@ -93,15 +93,15 @@ class Detection:
     folds_known: bool
 
     def to_dict(self) -> dict[str, Any]:
-        """The value as JSON-serializable values."""
+        """The attributes as a dictionary of JSON-serializable values."""
         return asdict(self)
 
 
 def estimated(results: Path) -> tuple[list[Variances], float | None]:
-    """Variances of each task's widest difference from the reference, and the hours of one seed of all arms and tasks,
-    of one fold in a study with folds.
+    """Variances of the difference from the reference with the widest interval, for each task, and the slot-hours of one
+    seed for all arms and tasks (of one fold if the study has folds).
 
-    Empty without a reference, or if fewer than two seeds of two arms have finished.
+    There are no variances without a reference, or if fewer than two seeds of two arms have finished.
     """
     evidence = collect(results)
     m = Measurements(evidence, families=evidence.study.families)
@@ -136,7 +136,8 @@ def stated(
     """Variances of a difference in accuracy from assumptions, for each task."""
     components = assumed(seed_sd, disagreement, seeds=seeds, subjects=subjects)
     words = (
-        f"assumptions: {100 * seed_sd:g} points between seeds, {100 * disagreement:g}% of subjects decided differently"
+        f"assumptions: {100 * seed_sd:g} points between seeds, "
+        f"{100 * disagreement:g}% of subjects classified differently"
     )
     return [
         Variances(of=words, task=task, components=components, comparisons=comparisons, assumed=True) for task in tasks
@@ -158,7 +159,7 @@ def detection(
         v: Variances of the difference.
         delta: The difference to detect, as a fraction.
         seeds: Planned seeds; the estimate may be based on fewer.
-        hours_per_seed: Slot-hours of one seed of all arms and tasks, of one fold with folds.
+        hours_per_seed: Slot-hours of one seed for all arms and tasks; of one fold if there are folds.
         folds: Planned folds; 1 for a single split.
         test_share: Share of the labelled subjects in the test part of a single split.
     """

@@ -34,7 +34,7 @@ from agrm_study.report.evidence import Evidence
 
 @dataclass(frozen=True, kw_only=True)
 class ExternalCells:
-    """The trials of a study on one external set.
+    """Results of a study's trials on one external set.
 
     Attributes:
         about: Description of the set.
@@ -49,7 +49,7 @@ class ExternalCells:
 
 @dataclass(frozen=True, kw_only=True)
 class CorruptedCells:
-    """The trials of a study on corrupted copies of their test part.
+    """Results of a study's trials on corrupted copies of the test part.
 
     Attributes:
         about: Description of the copies.
@@ -70,7 +70,7 @@ def evaluated_kinds(results: Location) -> tuple[str, ...]:
 
 
 def external_cells(evidence: Evidence) -> tuple[ExternalCells, ...]:
-    """The evaluations on external sets, by the name of the set."""
+    """The evaluations on external sets, sorted by the name of the set."""
     found = []
     for name in external_names(evidence.results):
         folder, part = external_folder(evidence.results, name), external_part(name)
@@ -180,7 +180,7 @@ def _trials(ledger: Ledger, evidence: Evidence, about: EvaluatedSet, where: str)
 
 
 def _recorded_parts(digests: Any) -> dict[str, None]:
-    """Parts with predictions in the record of a trial, in the order of the record; none for null."""
+    """Parts with predictions in the record of a trial, in the order of the record; empty for null."""
     return {name.rpartition("/")[0]: None for name in read_blocks(digests if isinstance(digests, str) else None)}
 
 
@@ -195,5 +195,5 @@ def _problems(ledger: Ledger) -> list[Finding]:
 
 def _unreadable(name: str, where: str) -> ExternalCells:
     about = EvaluatedSet(name=name, manifest="", data_fingerprint="", notes=[])
-    rule = "cannot be read; `agrm-study evaluate` writes it again"
+    rule = "cannot be read; run `agrm-study evaluate` again to recreate it"
     return ExternalCells(about=about, cells={}, findings=(Finding(where=f"{where}/set.json", rule=rule),))

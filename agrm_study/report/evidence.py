@@ -1,4 +1,4 @@
-"""Evidence of a study, the input of its report.
+"""Evidence of a study, the input to its report.
 
 Frozen values: the question, the arms, the planned trials, the records, and the findings about them.
 """
@@ -55,13 +55,13 @@ class ArmInfo:
 
     @property
     def average(self) -> Network | None:
-        """Average of the network's weights: the teacher, or an average that is not used as a teacher; None without
-        either."""
+        """Network with averaged weights: ``teacher``, or ``ema`` for an average that is not used as a teacher; None if
+        the arm has neither."""
         return "teacher" if self.has_mtm else "ema" if self.averages_only else None
 
     @property
     def averages_only(self) -> bool:
-        """Whether an average of the network that is not used as a teacher is evaluated."""
+        """Whether an average of the network's weights is evaluated but not used as a teacher."""
         return self.recipe.evaluate.ema and not self.recipe.has_teacher
 
     @property

@@ -26,8 +26,8 @@ class ExternalResult:
     Attributes:
         cell: Predictions on the set.
         internal: Primary metric on the internal test part; None if its cell is missing or excluded.
-        change: External minus internal, over the seeds that both have; None under the same condition.
-        planned: Planned seeds, each with all its folds.
+        change: External minus internal, over their common seeds; None under the same condition.
+        planned: Number of planned seeds; all folds of a seed count once.
     """
 
     arm: str
@@ -90,5 +90,5 @@ def external_results(m: Measurements, found: ExternalCells) -> Iterator[External
 
 
 def planned_seeds(study: StudyInfo, cell: Cell) -> int:
-    """Planned seeds of a cell, each with all its folds."""
+    """Number of planned seeds of a cell; all folds of a seed count once."""
     return cell.planned if cell.pooled_S is None or study.splits is None else cell.planned // study.splits.folds

@@ -27,7 +27,7 @@ PSEUDO = ("pseudo_coverage", "pseudo_accuracy", "pseudo_confidence", "threshold"
 def trial_facts(evidence: Evidence, trials: pd.DataFrame) -> pd.DataFrame:
     """One row per finished trial, indexed by trial_id, with NaN for missing measurements.
 
-    Columns: ``val_<metric>`` of the reported network at the best epoch, the pseudo-label figures of that epoch,
+    Columns: ``val_<metric>`` of the reported network at the best epoch, the pseudo-label statistics of that epoch,
     ``epochs`` and ``best_epoch``.
     """
     finished = trials[trials["status"] == "finished"].drop_duplicates("trial_id").set_index("trial_id")
@@ -53,7 +53,7 @@ def trial_facts(evidence: Evidence, trials: pd.DataFrame) -> pd.DataFrame:
 
 
 def judged_networks(evidence: Evidence, finished: pd.DataFrame) -> pd.Series[Any]:
-    """The network by which each trial is evaluated and reported.
+    """The network that is evaluated and reported for each trial.
 
     Args:
         evidence: The study.
@@ -73,7 +73,7 @@ def judged_networks(evidence: Evidence, finished: pd.DataFrame) -> pd.Series[Any
 
 
 def ran_to_end(trials: pd.DataFrame) -> pd.DataFrame:
-    """The finished trials that were not pruned, since scores of pruned trials do not reflect their settings."""
+    """The finished trials without the pruned ones, whose scores do not reflect their settings."""
     return trials[(trials["status"] == "finished") & (trials["stop_reason"] != PRUNED)]
 
 

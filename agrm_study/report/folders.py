@@ -20,7 +20,7 @@ class FolderReport:
 
     Attributes:
         folders: The folders that were read, in the given order; temporary local copies in the case of object stores.
-        summary: Output of the report, by these folders.
+        summary: Output of the report, with these folders as keys.
     """
 
     folders: tuple[Path, ...]

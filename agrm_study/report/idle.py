@@ -20,7 +20,7 @@ SAME = "§"
 
 
 def same_arms(arms: Iterable[ArmInfo], planned: Iterable[Planned]) -> tuple[SameTraining, ...]:
-    """Groups of arms that share trials, in the order of their first arm; equal trials have equal ids."""
+    """Groups of arms that share trials, in the order of their first arm; identical trials have the same id."""
     recipes = {arm.name: arm.recipe for arm in arms}
     first: dict[str, str] = {}
     group_of: dict[str, str] = {}
@@ -43,7 +43,7 @@ def same_arms(arms: Iterable[ArmInfo], planned: Iterable[Planned]) -> tuple[Same
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NeverActed:
-    """Semi-supervised trials of an arm on a task that were trained in effect with supervision only.
+    """Semi-supervised trials of an arm on a task that were in effect trained with supervision only.
 
     Attributes:
         arm: The arm.

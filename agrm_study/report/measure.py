@@ -59,7 +59,7 @@ class Compared:
     """Comparison of an arm with the reference on one task.
 
     Attributes:
-        difference: Δ with interval, p and Hedges' g; None if excluded or if a side is missing.
+        difference: Δ with interval, p and Hedges' g; None if excluded or if either side is missing.
         adjusted_p: Holm-adjusted p within the family; NaN if undefined.
         equivalence_p: Holm-adjusted p of equivalence within the study's margin; NaN if undefined.
         refused: Reason why there is no Δ, or None.
@@ -185,7 +185,7 @@ class Measurements:
         return replace(found, interval=interval, p=math.nan)
 
     def difference_of_cells(self, cell: Cell, other: Cell, metric: str | None = None) -> Difference | None:
-        """Δ = cell − other of two cells of the same trials and subjects; None if the metric is undefined."""
+        """Δ = cell − other for two cells with the same trials and subjects; None if the metric is undefined."""
         metric = metric or self.evidence.study.primary_metric
         if not has_metric(cell.definition, metric) or cell.subjects != other.subjects:
             return None
@@ -205,7 +205,7 @@ class Measurements:
         return {family: len(trainings) for family, trainings in found.items()}
 
     def training(self, arm: str) -> str:
-        """The first arm that shares its training runs with the arm; the arm itself if there is no other."""
+        """The first of the arms that share the training runs of the given arm; the arm itself if no other arm does."""
         return next((group.arms[0] for group in self.evidence.same if arm in group.arms), arm)
 
     def _differs(self, cell: Cell, reference: Cell) -> str | None:

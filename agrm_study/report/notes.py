@@ -29,8 +29,8 @@ MOST_NAMED: Final = 6
 FEW_SEEDS: Final = 5
 FEW_SUBJECTS: Final = 20
 FEW_SITE_FOLDS: Final = 4
-"""Minimum number of folds of sites without a caution: intervals from three folds had coverage as low as 93 % in
-simulations (benchmarks/sites.py)."""
+"""Minimum number of site folds for which no caution is added: in simulations (benchmarks/sites.py), the coverage of
+intervals from three folds was as low as 93 %."""
 MOST_FINDINGS: Final = 3
 """Maximum number of findings listed in a footnote; the table of failures lists all."""
 SCREENING = "Screening research: nothing here diagnoses anybody."
@@ -55,7 +55,7 @@ def replicates_note(m: Measurements, arms: Iterable[str], tasks: Collection[str]
     others = f"{' or '.join(averages)} if there is one, else student"
     network = networks[0] if len(networks) == 1 else others if "student" in networks else " or ".join(averages)
     finished = "have finished"
-    own = any(a.recipe.own_trainer for a in m.evidence.study.arms)  # no teacher and no windows of a video
+    own = any(a.recipe.own_trainer for a in m.evidence.study.arms)  # without a teacher and without windows of a video
     networks_text = "" if own else f"; network: {network}; window probabilities are averaged per subject"
     over, splits = f"n = {n} training seeds", m.evidence.study.splits
     if splits is not None:

@@ -111,7 +111,7 @@ def made_table(m: Measurements, name: str) -> Table:
 
 
 def drawing(m: Measurements, name: str) -> Drawing:
-    """A figure before it is drawn.
+    """The class of a figure and the values to draw.
 
     Raises:
         NotMade: If the figure does not apply to this study, or its code is not executed.

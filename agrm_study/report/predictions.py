@@ -30,8 +30,8 @@ class PredictionRows:
         label_R: Class index.
         epoch_R: Epoch of the weights.
         classes_R: Number of logits.
-        usable_R: Whether there is one logit per class.
-        logits_UK: Logits of the usable rows, U of them.
+        logits_UK: Logits of the U usable rows, which have one logit per class.
+        n_classes: K.
     """
 
     trial_ids: tuple[str, ...]
@@ -97,7 +97,7 @@ def subject_probabilities(rows: PredictionRows, bad: Mapping[str, str]) -> Trial
 
     Args:
         rows: Rows of one part.
-        bad: The rule that an invalid trial violates, by trial id; these trials are excluded.
+        bad: The rule that each invalid trial violates, by trial id; these trials are excluded.
 
     Returns:
         The predictions, with subjects sorted by id; only subjects that a valid trial evaluated.

@@ -51,7 +51,7 @@ class RateCut:
 def rate_cuts(
     ledger: Ledger, study: StudyInfo, replicates: Mapping[tuple[str, str], Sequence[Planned]], finished: set[str]
 ) -> tuple[RateCut, ...]:
-    """The arms and tasks with such trials, from the `epochs` records.
+    """The arms and tasks with trials as described in `RateCut`, from the `epochs` records.
 
     Args:
         ledger: The records.
@@ -79,7 +79,7 @@ def rate_cuts(
 
 
 def fold_before_full_weight(epochs: Sequence[tuple[int, float, float]]) -> float:
-    """Factor by which the rate had fallen in the first epoch with the largest λ; 1 if λ was never above 0.
+    """Factor by which the learning rate had been cut in the first epoch with the largest λ; 1 if λ was never above 0.
 
     Args:
         epochs: Number, learning rate and λ of each epoch, in order.

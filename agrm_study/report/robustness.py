@@ -1,4 +1,4 @@
-"""Metric of each arm by severity of corruptions of the test part."""
+"""Primary metric of each arm on corrupted copies of the test part, by severity."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class RobustnessResult:
         clean: Primary metric on the unmodified test part.
         by_severity: The metric at each evaluated severity.
         change: Mean over the severities minus `clean`, over the same seeds and subjects; None if the subjects differ.
-        to_reference: Mean over the severities minus the mean of the reference arm; None for the reference itself,
+        to_reference: Mean over the severities minus the same mean for the reference arm; None for the reference itself,
             without a reference, or if the subjects differ.
         cell: Predictions at the first severity.
     """

@@ -41,12 +41,12 @@ EMPTY = Entry(text="")
 
 
 def words(text: str) -> Entry:
-    """An entry of text."""
+    """A text entry."""
     return Entry(text=text, value=text)
 
 
 def whole(number: int | None) -> Entry:
-    """An entry of an integer with thousands separators; an en dash for None."""
+    """An integer entry with thousands separators; an en dash for None."""
     return Entry(text="–") if number is None else Entry(text=f"{number:,}", value=number)
 
 
@@ -102,5 +102,5 @@ class Table:
 
     @property
     def heading(self) -> str:
-        """The caption, preceded by the sentence on missing trials."""
+        """The caption, preceded by the sentence about missing trials, if any."""
         return f"[{self.partial}] {self.caption}" if self.partial else self.caption

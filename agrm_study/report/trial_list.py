@@ -62,9 +62,11 @@ def trial_list(m: Measurements) -> str:
     )
     failed = int((trials["status"] == "failed").sum())
     counted = f"{len(trials):,} recorded: {len(trials) - failed:,} finished, {failed:,} failed; failed ones come first."
-    rest = f"<p>{len(ordered) - len(records)} more are in the records.</p>" if len(ordered) > len(records) else ""
+    rest = (
+        f"<p>{len(ordered) - len(records)} more trials are in the records.</p>" if len(ordered) > len(records) else ""
+    )
     return (
-        f"<p>{counted} A click on a heading sorts. Duration: hours, minutes and seconds of training.</p>"
+        f"<p>{counted} Click a heading to sort. Duration: hours, minutes and seconds of training.</p>"
         f'<div class="scroll" tabindex="0"><table id="trials"><thead><tr>{head}</tr></thead><tbody>\n{rows}\n'
         f"</tbody></table></div>{rest}"
     )

@@ -33,7 +33,7 @@ class TriedPoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TriedSearch:
-    """The points of the tuning of an arm on a task, or of a study's search (whose arm is empty), as sampled."""
+    """The points sampled by the tuning of an arm on a task, or by a study's search (with an empty `arm`)."""
 
     arm: str
     task: str
@@ -45,7 +45,7 @@ class TriedSearch:
 
 
 def tried_searches(e: Evidence) -> tuple[TriedSearch, ...]:
-    """The searches of a study that have a recorded trial, by task and arm; empty for a study without one."""
+    """The searches of a study that have recorded trials, by task and arm; empty for a study without searches."""
     study = e.study
     if study.search_metric is None or e.searched.empty:
         return ()
@@ -90,7 +90,7 @@ def _own(trials: pd.DataFrame, arm: str, task: str) -> pd.DataFrame:
 
 
 def _points(trials: pd.DataFrame, space: Mapping[str, Dimension] | None) -> Iterator[pd.DataFrame]:
-    """The records of each point, in order of start; a point consists of the records with equal sampled settings."""
+    """The records of each point, in order of start time; a point consists of records with equal sampled settings."""
     if trials.empty:
         return
     ordered = trials.sort_values("started_at", kind="stable", na_position="last")

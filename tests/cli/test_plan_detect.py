@@ -82,7 +82,7 @@ def test_the_command_prints_designs_from_finished_trials_and_from_assumptions(st
     assert "the widest of 3" in said
     assert "power for 3.0" in said
     said = ask(study, "--detect", "3", "--assume", "3", "15", "172")
-    assert "assumptions: 3 points between seeds, 15% of subjects decided differently" in said
+    assert "assumptions: 3 points between seeds, 15% of subjects classified differently" in said
     found = json.loads(ask(study, "--detect", "3", "--assume", "3", "15", "172", "--json"))["detect"]
     assert [d["task"] for d in found] == ["two_class", "three_class"]
     assert "detect" not in json.loads(ask(study, "--json"))

@@ -80,9 +80,9 @@ def other_epoch(trial, blocks, rows):
     [
         (lose_subjects, "predictions lack 2 of 18 subjects of the test part (N = 16)"),
         (lose_a_window, "predictions lack 1 of 36 windows of the test part"),
-        (other_part, "subjects that are not in the test part of its split: train000"),
-        (other_label, "label of subject test005 differs from that of the subjects record"),
-        (other_epoch, "predictions must be of best_epoch"),
+        (other_part, "predicts subjects not in the test part of its split: train000"),
+        (other_label, "label of subject test005 differs from its label in the subjects record"),
+        (other_epoch, "predictions must be from best_epoch"),
         (lambda t, b, r: t.update(best_epoch=None), "a finished trial must have best_epoch and epochs"),
         (lambda t, b, r: t.update(best_epoch=9), "best_epoch must lie between 1 and epochs"),
         (lambda t, b, r: t.update(seed=7), "its trial is recorded with seed 7"),
@@ -90,7 +90,7 @@ def other_epoch(trial, blocks, rows):
         (lambda t, b, r: t.update(phase="search"), "its trial is recorded with phase 'search'"),
         (
             lambda t, b, r: t.update(arm="w/o MTM", params='{"ssl.method": "supervised"}'),
-            "its trial is recorded as one of arm 'w/o MTM'",
+            "its trial is recorded under arm 'w/o MTM'",
         ),
         (lambda t, b, r: t.update(params="[1"), "params must be a JSON object"),
     ],
@@ -230,7 +230,7 @@ def test_a_trial_without_its_validation_scores_is_marked(tmp_path):
     root = results(tmp_path)
     (root / "records" / "epochs" / f"{VICTIM}.parquet").unlink()
     evidence = collect(root)
-    assert rules(evidence) == ["has no validation score of its best epoch"]
+    assert rules(evidence) == ["has no validation score at its best epoch"]
     assert evidence.cells["AGRM", "two_class"].complete
     assert evidence.partial is None
 

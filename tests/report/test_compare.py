@@ -45,7 +45,7 @@ def test_folders_of_one_study_name_and_other_splits_are_refused(tmp_path):
 
 def test_a_folder_is_compared_with_others_and_not_with_itself(tmp_path):
     a = folder(tmp_path / "r")
-    with pytest.raises(InputError, match="must be given once"):
+    with pytest.raises(InputError, match="must be given only once"):
         folder_labels([collect(a), collect(a)])
 
 

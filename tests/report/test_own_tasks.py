@@ -154,6 +154,6 @@ def test_studies_that_define_a_task_differently_are_not_compared(tmp_path: Path)
     one = measurements(tmp_path / "a", SEVERITY).evidence
     other = measurements(tmp_path / "b", SEVERITY.replace("[m1, m2], severe: [s]", "[m1], severe: [m2, s]")).evidence
     with pytest.raises(
-        InputError, match=r"`tasks\.severity`: the studies define the task severity by different classes"
+        InputError, match=r"`tasks\.severity`: the studies define the task severity with different classes"
     ):
         merge([one, other], "model.width", ())

@@ -27,7 +27,7 @@ def check_epochs(ledger: Ledger, trials: pd.DataFrame) -> list[Finding]:
     found = []
     for row in finished[~finished["trial_id"].isin(scored) | finished["trial_id"].isin(damaged)].to_dict("records"):
         rule = damaged.get(row["trial_id"]) if row["trial_id"] in scored else None
-        rule = rule or "has no validation score of its best epoch"
+        rule = rule or "has no validation score at its best epoch"
         where = f"records/epochs of trial {row['trial_id']}"
         found.append(trial_finding({str(k): v for k, v in row.items()}, rule, where, "mark"))
     return found

@@ -18,7 +18,7 @@ from agrm_study.study.counted import some
 SIDES: Final[Mapping[str, str]] = {
     "train": "train", "unlabelled_train": "train", "val": "val", "unlabelled_val": "val", "test": "test",
 }  # fmt: skip
-"""Side of each part: training, model selection and reported data share no subject."""
+"""Side of each part; the sides (training, model selection, reported data) must not share subjects."""
 LABELLED: Final = ("train", "val", "test")
 
 
@@ -42,10 +42,10 @@ class People:
         return frozenset(self.rows["split_fingerprint"])
 
     def judge_alike(self, splits: Iterable[str]) -> bool:
-        """Whether splits select and test on the same subjects with the same labels, regardless of their training
-        subjects.
+        """Whether splits use the same subjects with the same labels for model selection and testing, regardless of
+        their training subjects.
 
-        Arms with different numbers of labels have such splits. False for splits without records.
+        Arms trained with different numbers of labels have such splits. False for splits without records.
         """
         parts = [(self.labels.get((split, "val")), self.labels.get((split, "test"))) for split in splits]
         return all(None not in part and part == parts[0] for part in parts)

@@ -20,7 +20,7 @@ _Key = tuple[str, str, int, int, int | None]
 def check_plan(
     planned: Sequence[Planned], study: Study, records: Mapping[str, Mapping[str, Any]]
 ) -> tuple[tuple[Planned, ...], list[Finding]]:
-    """Check the planned replicates; inconsistent ones stay planned, but without a trial.
+    """Check the planned replicates; inconsistent ones remain planned, but without a trial.
 
     Args:
         planned: The cells of the plan.
@@ -85,10 +85,10 @@ def _contradiction(
         return f"its trial is recorded with fold {fold!r}"
     other = record["arm"]
     if other == p.arm or other not in settings or other in arms:
-        return None  # the arm was renamed, or shares the trial with an arm of equal settings
+        return None  # the arm was renamed, or shares the trial with an arm that has the same settings
     if _settings(record) == settings.get(p.arm):
-        return None  # two arms exchanged their names
-    return f"its trial is recorded as one of arm {other!r}"
+        return None  # two arms swapped their names
+    return f"its trial is recorded under arm {other!r}"
 
 
 def _settings(record: Mapping[str, Any]) -> Any:
@@ -121,10 +121,10 @@ def _missing(planned: Sequence[Planned], study: Study, findings: list[Finding]) 
     lost = [p for p in asked if _key(p) not in known]
     if lost:
         first = lost[0]
-        rule = f"lacks {len(lost)} of the {len(asked)} replicates that study.yaml asks for"
+        rule = f"lacks {len(lost)} of the {len(asked)} replicates requested by study.yaml"
         fold = "" if first.fold is None else f", fold {first.fold}"
         findings.append(
-            Finding(where=WHERE, rule=f"{rule} ({first.arm} on {first.task}, seed {first.seed}{fold} first)")
+            Finding(where=WHERE, rule=f"{rule} (first: {first.arm} on {first.task}, seed {first.seed}{fold})")
         )
     return [void(p) for p in lost]
 

@@ -66,7 +66,7 @@ def check_predictions(
     present = np.bincount(rows.trial_R, minlength=len(rows.trial_ids)) > 0
     for trial_id, here in zip(rows.trial_ids, present, strict=True):
         if not here:
-            bad[trial_id] = f"has no predictions of the {part} part"
+            bad[trial_id] = f"has no predictions for the {part} part"
     k = rows.n_classes
     refuse(rows.classes_R != k, f"every logits list must have {k} values, one per class")
     refuse((rows.label_R < 0) | (rows.label_R >= k), f"label must be a class index below {k}")
@@ -74,7 +74,7 @@ def check_predictions(
     usable = np.flatnonzero(rows.classes_R == k)
     refuse(usable[~np.isfinite(rows.logits_UK).all(axis=1)], "logits must be finite numbers")
     best_T = np.array([expected[t].best_epoch for t in rows.trial_ids], dtype=np.int64)
-    refuse(rows.epoch_R != best_T[rows.trial_R], "predictions must be of best_epoch")
+    refuse(rows.epoch_R != best_T[rows.trial_R], "predictions must be from best_epoch")
     _check_subjects(rows, task, part, expected, people, bad)
     _check_windows(rows, part, expected, bad)
     return bad
@@ -121,13 +121,13 @@ def _check_subjects(
         for row in wrong:
             first.setdefault(int(rows.trial_R[row]), str(subjects[rows.subject_R[row]]))
         for i, subject in first.items():
-            bad.setdefault(rows.trial_ids[i], f"label of subject {subject} differs from that of {source}")
+            bad.setdefault(rows.trial_ids[i], f"label of subject {subject} differs from its label in {source}")
         absent = len(wanted) - int(in_part_N.sum())  # subjects that no trial predicts
         for i in mine:
             strange = found_TN[i] & ~in_part_N
             if strange.any():
                 names = some(sorted(subjects[strange]))
-                bad.setdefault(rows.trial_ids[i], f"subjects that are not in the {part} part of its split: {names}")
+                bad.setdefault(rows.trial_ids[i], f"predicts subjects not in the {part} part of its split: {names}")
             lost = int((in_part_N & ~found_TN[i]).sum()) + absent
             if lost:
                 n = len(wanted)

@@ -48,7 +48,7 @@ class FigureKind(ABC, Generic[Info]):
 
 
 def images(figure: Figure, formats: Iterable[str]) -> dict[str, bytes]:
-    """Render a figure in several formats with one layout; equal figures give equal bytes (fixed dates and ids)."""
+    """Render a figure in several formats with one layout; identical figures give identical bytes (fixed dates, ids)."""
     metadata: dict[str, dict[str, Any]] = {
         "pdf": {"CreationDate": _DATE, "ModDate": _DATE, "Creator": "agrm-study", "Producer": None},
         "svg": {"Date": None, "Creator": "agrm-study"},

@@ -26,7 +26,7 @@ class Size:
 
     Attributes:
         classes: Largest number of classes.
-        per_row: Number of matrices side by side.
+        per_row: Number of matrices per row.
         arms: Number of arms shown.
         side_in: Side of a matrix, inches.
         font: Size of the numbers, points; None for a heat map without numbers.

@@ -47,11 +47,11 @@ class ForestInfo:
 
 
 class Forest(FigureKind[ForestInfo]):
-    """Δ to the reference with its interval, one row per arm."""
+    """Difference of each arm from the reference with its interval, one row per arm."""
 
     name: ClassVar[str] = "forest"
     question: ClassVar[str] = "How far is each arm from the reference?"
-    needs: ClassVar[str] = "a reference, another arm, both with at least two finished seeds"
+    needs: ClassVar[str] = "a reference and another arm, both with at least two finished seeds"
 
     def info(self, m: Measurements) -> ForestInfo | None:
         study = m.evidence.study

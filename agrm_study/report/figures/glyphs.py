@@ -25,15 +25,15 @@ def missing_glyphs(figure: Figure) -> frozenset[str]:
 
 
 def glyph_note(missing: Collection[str]) -> str | None:
-    """One line on the characters that appear as empty boxes, with the font to install; None if there are none."""
+    """One-line note about the characters that appear as empty boxes, with the font to install; None without any."""
     if not missing:
         return None
     named = sorted(missing)
     shown = ", ".join(named[:MOST_NAMED]) + (", …" if len(named) > MOST_NAMED else "")
     plural = "s" if len(named) > 1 else ""
     return (
-        f"figures show empty boxes for {len(named)} character{plural} ({shown}) that no installed font has; "
-        "install a font that has them, such as Noto Sans CJK, and make the report again"
+        f"figures show empty boxes for {len(named)} character{plural} ({shown}) that no installed font contains; "
+        "install a font that contains them, such as Noto Sans CJK, and rerun the report"
     )
 
 

@@ -24,11 +24,11 @@ TREES = 100
 
 @dataclass(frozen=True, kw_only=True)
 class TaskImportance:
-    """Settings of one task by decreasing importance: decrease of the forest's R² if a setting is shuffled.
+    """Settings of one task in decreasing order of importance: the forest's loss of R² when a setting is shuffled.
 
     Attributes:
-        r2: The forest's out-of-bag R²: total variance explained by the settings.
-        shares: PED-ANOVA importance of each setting, which sum to 1; None if nothing distinguishes the best trials.
+        r2: The forest's out-of-bag R², the fraction of the variance explained by the settings.
+        shares: PED-ANOVA importances of the settings, which sum to 1; None if no setting distinguishes the best trials.
     """
 
     task: str
@@ -60,7 +60,7 @@ class Importance(FigureKind[ImportanceInfo]):
 
     name: ClassVar[str] = "importance"
     question: ClassVar[str] = "Which settings mattered?"
-    needs: ClassVar[str] = f"{MIN_TRIALS} completed trials, with two settings that vary"
+    needs: ClassVar[str] = f"{MIN_TRIALS} completed trials in which at least two settings vary"
 
     def info(self, m: Measurements) -> ImportanceInfo | None:
         found, metric = [], "macro_f1"

@@ -65,7 +65,7 @@ class LearningCurvesInfo:
 
 
 def curve_of(arm: str, position: int, rows: pd.DataFrame, column: str, cell: Cell) -> Curve | None:
-    """Mean and range over seeds at each epoch, of the mean over the folds of a seed.
+    """Mean and range over seeds at each epoch; the value of a seed is the mean over its folds.
 
     A training run that stopped early keeps its last value, so that the mean does not change abruptly at its end.
     """

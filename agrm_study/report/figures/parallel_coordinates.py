@@ -129,8 +129,8 @@ class ParallelCoordinates(FigureKind[ParallelInfo]):
     """One line per trial across its settings, coloured by the validation metric."""
 
     name: ClassVar[str] = "parallel_coordinates"
-    question: ClassVar[str] = "Which combinations of settings did well on validation?"
-    needs: ClassVar[str] = f"{MIN_TRIALS} completed trials, with two settings that vary"
+    question: ClassVar[str] = "Which combinations of settings perform well on validation data?"
+    needs: ClassVar[str] = f"{MIN_TRIALS} completed trials in which at least two settings vary"
 
     def info(self, m: Measurements) -> ParallelInfo | None:
         found, metric = [], "macro_f1"

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import optuna
 
 QUANTILE: Final = 0.1
-"""Share of the trials that count as the best, the default of Optuna."""
+"""Share of the trials that count as the best, Optuna's default."""
 MIN_BEST: Final = 5
 """Minimum number of trials that count as the best; with fewer, densities are unstable (Optuna's recommendation)."""
 
@@ -26,9 +26,9 @@ MIN_BEST: Final = 5
 def ped_anova(factors: pd.DataFrame, scores: NDArray[np.floating], *, maximize: bool) -> dict[str, float] | None:
     """Relative importance of each setting for being among the best trials; the values sum to 1.
 
-    The Pearson divergence between the densities of a setting in the best trials and in all of them (PED-ANOVA, Watanabe
-    et al. 2023; conditional settings as in Conditional PED-ANOVA), computed with Optuna. Settings are on the scale of
-    their axis in parallel coordinates. None if no setting distinguishes the best trials.
+    The importance is the Pearson divergence between the densities of a setting in the best trials and in all trials
+    (PED-ANOVA, Watanabe et al. 2023; conditional settings as in Conditional PED-ANOVA), computed with Optuna. Settings
+    are scaled as on their axis in the figure of parallel coordinates. None if no setting distinguishes the best trials.
 
     Args:
         factors: Settings that vary, one column each, with NaN or None if a setting is inactive; (N, M).
@@ -66,7 +66,7 @@ def ped_anova(factors: pd.DataFrame, scores: NDArray[np.floating], *, maximize: 
 
 
 def best_share(trials: int) -> float:
-    """Share of the trials that count as the best: a tenth, and at least `MIN_BEST` of them."""
+    """Share of trials that count as the best: a tenth, or the share of `MIN_BEST` trials if larger (at most a half)."""
     return max(QUANTILE, min(MIN_BEST / trials, 0.5))
 
 

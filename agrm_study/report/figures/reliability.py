@@ -60,7 +60,7 @@ class ReliabilityInfo:
 
 
 class ReliabilityDiagram(FigureKind[ReliabilityInfo]):
-    """Accuracy against confidence of the reference arm, with the number of predictions in each bin."""
+    """Accuracy of the reference arm against its confidence, with the number of predictions in each bin."""
 
     name: ClassVar[str] = "reliability"
     question: ClassVar[str] = "Are predictions with a confidence of 80 % correct in 80 % of cases?"

@@ -21,7 +21,7 @@ ACROSS = 3
 
 @dataclass(frozen=True, kw_only=True)
 class SeverityCurve:
-    """One arm in one panel: severities, means, and the ends of intervals (the mean itself if there is no interval)."""
+    """One arm in one panel: severities, means, and interval bounds (the mean itself if there is no interval)."""
 
     arm: str
     position: int

@@ -13,7 +13,7 @@ MIN_TRIALS = 8
 
 
 def tried(m: Measurements, task: str) -> tuple[pd.DataFrame, pd.Series[float], str] | None:
-    """Settings that vary (one column each) and validation scores of the trials of one task; None if too few.
+    """Settings that vary (one column each) and validation scores of the trials of one task; None if there are too few.
 
     Uses the search trials if there are any, otherwise all trials of a full grid: if arms differ in several settings at
     once, as in an ablation, their effects cannot be separated. Pruned trials are excluded, since their score does not
@@ -31,7 +31,7 @@ def tried(m: Measurements, task: str) -> tuple[pd.DataFrame, pd.Series[float], s
     metric = metric if metric in facts else "val_macro_f1"
     scores = facts[metric].dropna()
     factors = factor_values(trials, [f for f in e.study.factors if f in factor_values(trials)]).loc[scores.index]
-    if e.searched.empty:  # a setting that an arm does not set has the value of the base
+    if e.searched.empty:  # a setting that an arm does not set has the value of the base recipe
         arm_of = trials.set_index("trial_id")["arm"].loc[scores.index]
         for factor in factors.columns:
             known = {a.name: level_of(a, str(factor)) for a in e.study.arms}

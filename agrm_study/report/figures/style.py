@@ -15,7 +15,7 @@ TWO_COLUMNS_IN = 7.0
 """Width of the two columns, in inches."""
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C6D1F")
-"""Okabe and Ito's colours, without yellow (too light on white), and a brown."""
+"""The Okabe–Ito palette without yellow (too light on white), plus a brown."""
 DASHES = ("-", "--", "-.", ":")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 GREY = "#6E6E6E"

@@ -22,9 +22,9 @@ from agrm_study.study.ssl_settings import Threshold
 from agrm_study.study.tasks import task_title
 
 MOST_IN_A_ROW: Final = 8
-"""Points whose names fit side by side below the axis and in one line of the legend."""
+"""Maximum number of points whose names fit side by side below the axis and in one line of the legend."""
 COLUMNS: Final = 4
-"""Columns of the legend of more points."""
+"""Number of legend columns if there are more points."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,8 +43,8 @@ class Point:
 
 @dataclass(frozen=True, kw_only=True)
 class TauResponseInfo:
-    """Points by task: fixed thresholds in increasing order, their adaptive policies, then arms with a different
-    method."""
+    """Points by task: fixed thresholds in increasing order, then adaptive policies, then arms that differ in other
+    settings."""
 
     metric: str
     tasks: tuple[str, ...]
@@ -54,7 +54,8 @@ class TauResponseInfo:
 def _alike(arms: Sequence[ArmInfo]) -> list[ArmInfo]:
     """The arms whose recipes differ only in `ssl.threshold`: fixed thresholds in increasing order, then policies.
 
-    Empty if no arms do, if two of them have the same rule, or if several groups of arms vary a fixed threshold.
+    Empty if there is no such group of arms or no unique one (groups with several fixed thresholds take precedence), or
+    if two arms of the group have the same rule.
     """
     groups: dict[str, list[ArmInfo]] = {}
     for arm in arms:
@@ -194,5 +195,5 @@ class TauResponse(FigureKind[TauResponseInfo]):
 
 
 def _marker(k: int) -> str:
-    """The marker of a point; points of equal colour have different ones."""
+    """The marker of a point; points of the same colour have different markers."""
     return MARKERS[(k + k // len(COLOURS)) % len(MARKERS)]

@@ -1,4 +1,4 @@
-"""Curves over all decision thresholds by arm, shared by the ROC and the precision–recall figure."""
+"""Curves over all decision thresholds by arm, shared by the ROC and precision–recall figures."""
 
 from __future__ import annotations
 
@@ -68,9 +68,9 @@ def curves_of(
 
     Args:
         m: Measurements of the study.
-        metric: The area under the curve.
-        curve: Curve of one seed from positive subjects and scores; None if undefined.
-        heights: Heights of a curve on the grid, for the band.
+        metric: Name of the metric for the area under the curve.
+        curve: Function that computes the curve of one seed from positive subjects and scores; None if undefined.
+        heights: Function that computes the heights of a curve on the grid, for the band.
         grid: Values of the horizontal axis.
     """
     places = {a.name: i for i, a in enumerate(m.evidence.study.arms)}
@@ -116,7 +116,7 @@ def draw_band(axes: Any, arm: ArmCurves[Curve], grid: Floats, draw_seed: Callabl
         axes: Axes of the panel.
         arm: Curves of the arm.
         grid: Values of the horizontal axis.
-        draw_seed: Draws the curve of one seed in a colour.
+        draw_seed: Function that draws the curve of one seed in a colour.
     """
     colour = look(arm.position)["color"]
     axes.fill_between(100 * grid, 100 * arm.band.low, 100 * arm.band.high, color=colour, alpha=0.15, linewidth=0)

@@ -46,7 +46,7 @@ class TuningBudgetInfo:
 
 
 class TuningBudget(FigureKind[TuningBudgetInfo]):
-    """Whether a larger search budget would help an arm more than the others."""
+    """Expected best validation score of each arm by search budget."""
 
     name: ClassVar[str] = "tuning_budget"
     question: ClassVar[str] = "Which validation score can be expected from a search budget?"

@@ -16,7 +16,7 @@ THICK, THIN = 8, 4
 
 
 def render(table: Table) -> bytes:
-    """A document with the caption, the table and its notes; equal tables give equal bytes.
+    """A document with the caption, the table and its notes; identical tables give identical bytes.
 
     Raises:
         InputError: If python-docx is not installed.
@@ -101,7 +101,7 @@ def _fill(cell: Any, entry: Entry, alignment: Any, size: Any) -> None:
 def _archive(document: Any) -> bytes:
     """The document as a zip package with fixed dates.
 
-    python-docx's own `save` uses the current time, which a zip archive cannot store before 1980 or after 2107.
+    The `save` method of python-docx uses the current time, which a zip archive cannot store before 1980 or after 2107.
     """
     from docx.opc.packuri import CONTENT_TYPES_URI, PACKAGE_URI
 

@@ -78,7 +78,7 @@ _LETTERS = {"ß": r"\ss{}", "æ": r"\ae{}", "Æ": r"\AE{}", "ø": r"\o{}", "Ø":
 _LETTERS |= {"œ": r"\oe{}", "Œ": r"\OE{}", "ı": r"\i{}"}
 
 TEXT_WIDTH_PT, COLUMN_WIDTH_PT = 345.0, 200.0
-"""Text width of the article class at 10 pt in one column, and its column width in two."""
+"""Text width of the article class at 10 pt with one column, and column width with two columns."""
 _SIZES = (
     (r"\small", 9, 1.03, 5.0),
     (r"\footnotesize", 8, 1.07, 3.0),
@@ -147,7 +147,7 @@ def _character(c: str) -> str:
 
 @lru_cache(maxsize=4096)
 def _em(text: str) -> float:
-    """Width of a text in em, with characters that pdflatex cannot print as their code points."""
+    """Width of a text in em; characters that pdflatex cannot print have the width of their code points."""
     return sum(_EM.get(c, 0.72 if c.isupper() else 0.52 if _printable(c) else 4.5) for c in text)
 
 
@@ -221,7 +221,7 @@ def layout(table: Table) -> Layout:
 
 
 def render(table: Table) -> str:
-    """A float with caption, tabular and notes; a wide one spans both columns of a two-column paper."""
+    """A float with caption, tabular and notes; a wide table spans both columns of a two-column paper."""
     columns = [table.columns[i] for i in table.visible]
     found = layout(table)
     wide = found.width > COLUMN_WIDTH_PT

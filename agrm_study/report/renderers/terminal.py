@@ -16,7 +16,7 @@ from agrm_study.study.terminal import printable
 
 STYLES = {"plain": "", "best": "bold", "second": "underline"}
 SIGNS = {"plain": "", "best": "¹", "second": "²"}
-"""Symbols that replace the styles on terminals without them."""
+"""Symbols that replace the styles on terminals that do not support them."""
 SIGNS_NOTE = "¹ replaces bold, ² replaces underline."
 NAME_WIDTH = 12
 """Minimum width of a column of names: names are wrapped, numbers are not."""

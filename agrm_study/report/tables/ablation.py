@@ -30,7 +30,7 @@ def four_arms(study: StudyInfo) -> tuple[str, str, str, str] | None:
 
 
 def check(present: bool) -> Entry:
-    """✓ or –."""
+    """An entry with ✓ if the module is present, otherwise –."""
     return Entry(text="✓" if present else "–", value=int(present))
 
 
@@ -42,7 +42,7 @@ class Ablation(TableKind):
 
     def unfit(self, m: Measurements) -> str | None:
         if m.evidence.study.race is not None:
-            return f"the study races: {NEED_ALL_ARMS[self.name]}"
+            return f"the study uses a race: {NEED_ALL_ARMS[self.name]}"
         arms = m.evidence.study.arms
         kinds = {(a.has_mtm, a.has_shpm) for a in arms}
         return None if len(kinds) > 1 else "no two arms differ in a module (MTM, SHPM)"

@@ -1,4 +1,4 @@
-"""Table of the agreement between decisions and labels in tasks of several classes."""
+"""Table of the agreement between decisions and labels in multi-class and ordered tasks."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Agreement(TableKind):
     question: ClassVar[str] = "How well do decisions between several classes agree with the labels?"
 
     def unfit(self, m: Measurements) -> str | None:
-        return None if _tasks(m) else "no task has more than two classes, or ordered ones"
+        return None if _tasks(m) else "no task has more than two classes or ordered classes"
 
     def build(self, m: Measurements) -> Table:
         study, found = m.evidence.study, _tasks(m)
@@ -76,12 +76,12 @@ class Agreement(TableKind):
 
 
 def _tasks(m: Measurements) -> tuple[Task, ...]:
-    """Tasks of more than two classes, and ordered tasks."""
+    """Tasks with more than two classes, and ordered tasks."""
     return tuple(t for t in m.evidence.study.tasks.values() if t.n_classes > MIN_CLASSES or t.ordered)
 
 
 def _entries(m: Measurements, task: Task, arm: str, *, ordered: bool) -> tuple[Entry, ...]:
-    """The entries of a row; with `ordered`, also entries of kappa and error, missing for a task without order."""
+    """The entries of a row; with `ordered`, also kappa and error, which are missing for a task without order."""
     cell = m.cell(arm, task.name)
     start, missing = (words(task.name), arm_entry(m.evidence, arm)), Entry(text=MISSING)
     if cell is None:

@@ -12,7 +12,7 @@ from agrm_study.report.wording import tasks_text
 
 
 class Arms(TableKind):
-    """All arms of a study with their metrics and Δ to the reference."""
+    """All arms of a study with their metrics and Δ from the reference."""
 
     name: ClassVar[str] = "arms"
     question: ClassVar[str] = "How do the arms compare?"

@@ -22,7 +22,7 @@ class TableKind(ABC):
 
     @abstractmethod
     def unfit(self, m: Measurements) -> str | None:
-        """Reason why the table does not apply to this study, as a sentence; None if it does."""
+        """Reason why the table does not apply to this study, as a clause; None if it does."""
 
     @abstractmethod
     def build(self, m: Measurements) -> Table:

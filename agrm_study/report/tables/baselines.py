@@ -30,7 +30,7 @@ def by_arm(m: Measurements, column: str) -> dict[tuple[str, str], list[float]]:
 
 
 def parameter_counts(m: Measurements) -> dict[tuple[str, str], int]:
-    """Number of parameters by (arm, task), of the finished trials."""
+    """Number of parameters of the finished trials, by (arm, task)."""
     return {key: int(values[-1]) for key, values in by_arm(m, "n_params").items()}
 
 

@@ -1,4 +1,4 @@
-"""Layout of a block of arms (metrics, interval, Δ to the reference), shared by the tables that compare arms."""
+"""Layout of a block of arms (metrics, interval, Δ from the reference), shared by the tables that compare arms."""
 
 from __future__ import annotations
 
@@ -208,7 +208,7 @@ def standard_notes(m: Measurements, arms: Sequence[str], tasks: Collection[str])
 
 
 def difference_gaps(m: Measurements, arms: Sequence[str], tasks: Collection[str]) -> tuple[str, ...]:
-    """Notes on excluded differences, and on those based on fewer seeds than either arm has."""
+    """Notes on excluded and unpaired differences, and on differences based on fewer seeds than planned."""
     out = []
     study = m.evidence.study
     reference_offset = 0 if study.reference is None else study.arm(study.reference).seed_offset

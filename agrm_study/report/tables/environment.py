@@ -47,7 +47,7 @@ MOST_NAMED = 5
 
 
 def mixed_versions(trials: pd.DataFrame) -> tuple[str, ...]:
-    """Notes on packages with several versions among the trials, listing the trials without the most common version.
+    """Notes on packages with several versions among the trials, listing the trials that differ from most trials.
 
     Builds of one version (``2.8.0+cu128``) are not distinguished, since machines without a GPU have a different build.
 
@@ -89,7 +89,7 @@ class Environment(TableKind):
     """Hardware, software and training time."""
 
     name: ClassVar[str] = "environment"
-    question: ClassVar[str] = "Which hardware and software was used?"
+    question: ClassVar[str] = "What hardware and software were used?"
 
     def unfit(self, m: Measurements) -> str | None:
         return None if m.evidence.provenance else "the results contain no provenance.json"

@@ -78,7 +78,7 @@ class FactorResponse(TableKind):
     def unfit(self, m: Measurements) -> str | None:
         study = m.evidence.study
         if study.race is not None:
-            return f"the study races: {NEED_ALL_ARMS[self.name]}"
+            return f"the study uses a race: {NEED_ALL_ARMS[self.name]}"
         if not varied(study):
             return "the study crosses no factors"
         if not any(acts(m, factor) for factor in varied(study)):

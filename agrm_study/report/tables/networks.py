@@ -1,4 +1,4 @@
-"""Table that compares the student with its average: the teacher, or an average that is not used as a teacher."""
+"""Table that compares the student with the average of its weights: the teacher, or an average not used as one."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from agrm_study.report.wording import METRIC_NAMES, METRIC_TITLES
 
 
 class Networks(TableKind):
-    """Metrics of the student and of its average, of each arm that has one."""
+    """Metrics of the student and of its average, for each arm that has an average."""
 
     name: ClassVar[str] = "networks"
-    question: ClassVar[str] = "Is the teacher, or another average, better than the averaged student?"
+    question: ClassVar[str] = "Is the teacher, or another average of the weights, better than the student?"
 
     def unfit(self, m: Measurements) -> str | None:
         return None if any(a.average for a in m.evidence.study.arms) else "no arm has a teacher or another average"

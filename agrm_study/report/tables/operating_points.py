@@ -54,7 +54,7 @@ class OperatingPoints(TableKind):
 
     def unfit(self, m: Measurements) -> str | None:
         if not m.evidence.study.operating_points:
-            return "the study declares no report.operating_points"
+            return "the study does not specify report.operating_points"
         return None if screened(m.evidence.study) else NEEDS_POSITIVE
 
     def build(self, m: Measurements) -> Table:

@@ -1,4 +1,4 @@
-"""Table of the predictive values of a screening at other prevalences."""
+"""Table of the predictive values of a screening test at given prevalences."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ class PredictiveValues(TableKind):
     """PPV and NPV of the tasks with a positive class at the prevalences stated in the study."""
 
     name: ClassVar[str] = "predictive_values"
-    question: ClassVar[str] = "What are the predictive values at another prevalence?"
+    question: ClassVar[str] = "What are the predictive values at other prevalences?"
 
     def unfit(self, m: Measurements) -> str | None:
         if not screened(m.evidence.study):
             return NEEDS_POSITIVE
-        return None if m.evidence.study.prevalences else "the study states no report.prevalences"
+        return None if m.evidence.study.prevalences else "the study does not specify report.prevalences"
 
     def build(self, m: Measurements) -> Table:
         study = m.evidence.study

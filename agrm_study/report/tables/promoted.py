@@ -46,7 +46,7 @@ class Promoted(TableKind):
         done = ran_to_end(searched)
         found = trial_facts(m.evidence, done)[metric]
         points = done.set_index("trial_id")["params"].map(lambda text: _point(json.loads(text)))
-        seen = found.groupby(points.reindex(found.index)).mean().dropna().to_dict()  # over the seeds of a point
+        seen = found.groupby(points.reindex(found.index)).mean().dropna().to_dict()  # mean over the seeds of a point
 
         def extra(arm: str, task: str) -> tuple[Entry, ...]:
             settings = dict(study.arm(arm).settings)

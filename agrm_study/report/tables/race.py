@@ -25,7 +25,7 @@ class RaceTable(TableKind):
     question: ClassVar[str] = "Which arms did the race stop, after how many seeds, and why?"
 
     def unfit(self, m: Measurements) -> str | None:
-        return None if m.evidence.study.race is not None else "the study does not race"
+        return None if m.evidence.study.race is not None else "the study does not use a race"
 
     def build(self, m: Measurements) -> Table:
         study, race = m.evidence.study, m.evidence.race

@@ -17,7 +17,7 @@ from agrm_study.study.tasks import task_title
 
 
 def outlooks(m: Measurements, task: str, arms: list[str]) -> Iterator[tuple[str, str, Outlook]]:
-    """(Kind, arm, outlook) of each arm's mean and of each difference from the reference, on the primary metric."""
+    """(Kind, arm, outlook) of each arm's mean and of each difference from the reference, for the primary metric."""
     for arm in arms:
         x = m.metric(arm, task, m.evidence.study.primary_metric)
         known = outlook(x.components) if x is not None else None
