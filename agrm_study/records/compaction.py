@@ -2,7 +2,7 @@
 
 Only finished trials are merged, since their records no longer change. If a record changes nevertheless (its file
 differs from the merged version), the file stays loose and supersedes the merged rows. The merged file is written first,
-and the files it replaces are removed afterwards; a crash in between leaves duplicate rows, which the reader recognises.
+and the files it replaces are removed afterwards; a crash in between leaves duplicate rows, which the reader detects.
 Files of a different schema version are not modified.
 """
 
@@ -31,7 +31,7 @@ _ORDER: Final[dict[Kind, tuple[str, ...]]] = {
 }
 """Sort keys: rows that are read together are adjacent, so that readers skip row groups of other parts and networks."""
 AT_ONCE: Final = 500
-"""Trials per compacted file; bounds the memory of a compaction."""
+"""Number of trials per compacted file; bounds the memory use of a compaction."""
 ROW_GROUP: Final = 65_536
 
 
@@ -78,7 +78,7 @@ def compacted_name() -> str:
 
 
 def _merge(folder: Location, kind: Kind, files: Sequence[Location]) -> int:
-    """Merges files into one, removes the merged files that have not changed since, and returns their number."""
+    """Merges files into one, removes those that have not changed since, and returns the number of merged files."""
     tables, sources = [], []
     for file in files:
         stamp = file.stamp()

@@ -13,13 +13,13 @@ from agrm_study.records.writer import put_record, rows_table, sealed_rows
 
 
 def copy_trial(source: Ledger, root: Location, trial_id: str, columns: Mapping[str, Any]) -> None:
-    """Copies the records of one trial, with the `trials` record last.
+    """Copies the records of one trial; the `trials` record is written last.
 
     Args:
         source: Ledger that contains the trial.
         root: Results folder to copy to.
         trial_id: Identity of the trial.
-        columns: Columns of the `trials` record that differ in the copy.
+        columns: Values to replace in the `trials` record of the copy, by column.
 
     Raises:
         KeyError: If the source has no such trial.

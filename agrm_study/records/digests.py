@@ -1,8 +1,8 @@
-"""Digests of records, over a byte representation that is independent of storage by Arrow or Parquet.
+"""Digests of records, computed from a byte representation that does not depend on how Arrow or Parquet stores them.
 
 The byte representation of a group of rows (for example, a trial's epochs) sorts the rows by their keys and contains,
-for each column in the order of the schema, its name, a mask of the rows with a value (if any row has none), and the
-values: little-endian numbers, strings as the first 16 bytes of the SHA-256 of their UTF-8 encoding, lists as their
+for each column in the order of the schema, its name, a mask of the rows with a value (if a value is missing), and
+the values: little-endian numbers, strings as the first 16 bytes of the SHA-256 of their UTF-8 encoding, lists as their
 lengths followed by their values. A column without any value is left out, so that a column added by a later version does
 not change the digest of older rows.
 """
@@ -90,7 +90,7 @@ def block_digests(table: pa.Table) -> dict[str, dict[str, str]]:
 
 
 def blocks_text(blocks: Mapping[str, str]) -> str:
-    """Digests of the blocks of one trial as the value of ``predictions_digest``."""
+    """The block digests of one trial, encoded as the value of ``predictions_digest``."""
     return json.dumps(dict(blocks), sort_keys=True)
 
 
@@ -113,7 +113,7 @@ class _Column:
         known_before: Number of rows with a value before each row; None if every row has one.
         known_R: Mask of the rows with a value.
         flat: Concatenated values of the lists; None for other types.
-        offsets: Offset in `flat`, in bytes, of the values of each row.
+        offsets: Byte offset in `flat` of the values of each row.
     """
 
     name: bytes

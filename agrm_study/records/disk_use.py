@@ -22,7 +22,7 @@ class DiskUse:
         records: Records of trials and splits.
         weights: Best weights, which `export` and `explain` read, including weights of unfinished trials.
         checkpoints: Rolling checkpoints of unfinished trials.
-        stages: States that trials share.
+        stages: Training states shared by trials.
         other: Tables, figures and files that describe the study.
     """
 
@@ -37,7 +37,7 @@ def disk_use(results: str | Path | Location) -> DiskUse:
     """Disk use of a results folder, from the sizes of its files; links are not followed.
 
     Raises:
-        OSError: The object store does not answer.
+        OSError: If the object store does not respond.
     """
     sums = dict.fromkeys(("records", "weights", "checkpoints", "stages", "other"), 0)
     for name, size in file_sizes(Location.of(results)).items():

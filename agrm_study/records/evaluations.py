@@ -1,4 +1,4 @@
-"""Evaluations of finished trials on other data, in separate folders: layout, and descriptions of the sets.
+"""Folder layout and set descriptions for evaluations of finished trials on other data.
 
     external/<name>/    an external cohort: set.json and separate records
     robustness/         corrupted copies of the test part: set.json and separate records
@@ -37,10 +37,10 @@ class EvaluatedSet:
         name: Name of the external set, or ``robustness``.
         manifest: Manifest of the set.
         data_fingerprint: Fingerprint of the manifest.
-        clips, subjects: Number of labelled clips and their subjects; 0 for the test part of the study.
+        clips, subjects: Numbers of labelled clips and of their subjects; 0 for the test part of the study.
         notes: Facts about the set that a reader should know, one sentence each.
         distinct_subjects: Whether equal subject ids were declared to refer to different people.
-        definition: Version of the definitions of corruptions; 0 for an external set.
+        definition: Version of the corruption definitions; 0 for an external set.
         seed: Seed of the corruptions.
     """
 
@@ -58,7 +58,7 @@ class EvaluatedSet:
         """Write ``set.json`` into the folder of the set, atomically.
 
         Raises:
-            OSError: The storage rejects a request.
+            OSError: If the storage rejects a request.
         """
         text = json.dumps({"set_version": VERSION, **asdict(self)}, indent=1, ensure_ascii=False)
         (folder / FILE).write_atomic(f"{text}\n".encode())
@@ -68,7 +68,7 @@ def read_set(folder: Location) -> EvaluatedSet | None:
     """The description of a set; None if the file is missing or unreadable.
 
     Raises:
-        OSError: The storage rejects a request.
+        OSError: If the storage rejects a request.
     """
     return read_typed(EvaluatedSet, folder / FILE, set_version=VERSION)
 
@@ -103,17 +103,17 @@ def evaluation_folders(results: str | Path | Location) -> dict[str, Location]:
 
 
 def external_part(name: str) -> str:
-    """Part of the predictions on an external set."""
+    """Name of the part for predictions on an external set."""
     return f"external:{name}"
 
 
 def corrupted_part(kind: str, severity: int) -> str:
-    """Part of the predictions on corrupted copies of the test part."""
+    """Name of the part for predictions on corrupted copies of the test part."""
     return f"corrupt:{kind}:{severity}"
 
 
 def corruption_of(part: str) -> tuple[str, int] | None:
-    """Corruption and severity of a part; None for any other part."""
+    """Corruption and severity in the name of a part; None if the part does not consist of corrupted copies."""
     form = re.fullmatch(r"corrupt:([a-z_]+):([1-5])", part)
     return (form[1], int(form[2])) if form else None
 

@@ -19,16 +19,16 @@ from agrm_study.records.location import Location
 from agrm_study.study.object_store import ANONYMOUS, GOOGLE, RETRIED_FOR_S
 
 LEASES: Final = "leases"
-"""Folder of a results folder in which joined runs create files."""
+"""Subfolder of a results folder in which joined runs create their files."""
 ENDED: Final = ".ended"
 """Suffix of the file that marks a run as ended."""
 
 
 def create(file: Location, content: bytes) -> bool:
-    """Creates a file with the given content unless it exists; returns whether this call has created it.
+    """Creates a file with the given content unless it exists; returns whether this call created it.
 
-    If a store repeats a request whose reply was lost, the result may be False for a file that this call created:
-    compare the content.
+    If a request to an object store is retried after its reply was lost, the result may be False for a file that this
+    call created; the caller must then compare the content.
 
     Raises:
         OSError: If the storage rejects the request, or does not support exclusive creation.
@@ -57,18 +57,18 @@ def probe(folder: Location) -> str:
             file.delete()
     if first and not second and kept == b"first":
         return ""
-    return "it ignores the condition that a file must not exist yet"
+    return "it ignores the condition that the file must not exist"
 
 
 def ended_mark(results: Location, run: str) -> Location:
-    """File whose existence means that a joined run has ended, or was declared dead by another run."""
+    """File that marks a joined run as ended, or as declared dead by another run."""
     return results / LEASES / "runs" / f"{run}{ENDED}"
 
 
 def has_ended(results: Location, run: str) -> bool:
     """Whether a joined run has ended, or was declared dead."""
     mark = ended_mark(results, run)
-    if mark.is_local:  # opening the folder makes an NFS client refresh its list of names
+    if mark.is_local:  # opening the folder makes an NFS client refresh its cached listing
         with contextlib.suppress(OSError), os.scandir(Path(mark.path).parent):
             pass
     return mark.exists()

@@ -1,4 +1,4 @@
-"""Files of the records of one results folder, read as Arrow tables.
+"""Record files of one results folder, read as Arrow tables.
 
 A loose file ``<trial_id>.parquet`` supersedes the rows of that trial in compacted files. A file that cannot be read is
 reported as a problem instead of raising an error.
@@ -23,17 +23,17 @@ from agrm_study.records.schemas import SCHEMA_VERSION, SCHEMAS, Kind
 COMPACTED: Final = "compacted-"
 """Prefix of the names of compacted files."""
 HELD: Final = b"trial_ids"
-"""Key in the Parquet metadata of a compacted file for the trials it contains, separated by commas."""
+"""Key in the Parquet metadata of a compacted file that lists its trials, separated by commas."""
 
 UNREADABLE: Final = (OSError, KeyError, ValueError, pa.ArrowException)
-"""Exceptions that Arrow raises for a damaged file."""
+"""Exceptions raised when a damaged file is read."""
 _PAUSES_S: Final = (0.0, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 4.0)
-"""Pauses before each retry to read a folder whose files are being written and compacted."""
+"""Pauses before each attempt to read a folder whose files are being written and compacted."""
 
 
 @dataclass(frozen=True, slots=True)
 class RecordProblem:
-    """A fault in a record: its location, its description, and whether the record is used nevertheless."""
+    """A problem with a record: its location, its description, and whether the record is used nevertheless."""
 
     path: str
     reason: str
@@ -47,7 +47,7 @@ class RecordFiles:
         records: Folder with one subfolder of Parquet files per kind of record.
 
     Attributes:
-        problems: Files that could not be read so far, by path.
+        problems: Problems found so far, by path.
     """
 
     def __init__(self, records: Location) -> None:
@@ -71,7 +71,7 @@ class RecordFiles:
         where: ds.Expression | None = None,
         schema: pa.Schema | None = None,
     ) -> pa.Table:
-        """One kind as a table: loose files of the wanted trials, then rows found only in compacted files."""
+        """Records of one kind as a table: loose files of the wanted trials, then rows found only in compacted files."""
         schema = SCHEMAS[kind] if schema is None else schema
         columns = list(names or schema.names)
         for pause in _PAUSES_S:  # files may be removed or replaced between listing and reading
@@ -93,7 +93,7 @@ class RecordFiles:
         key = "split_fingerprint" if kind == "subjects" else "trial_id"
         files = self.files(kind)
         loose = {f.name.removesuffix(".parquet"): f for f in files if not f.name.startswith(COMPACTED)}
-        taken = set(loose)  # a loose file contains its whole trial and always supersedes compacted rows
+        taken = set(loose)  # a loose file contains all rows of its trial and supersedes compacted rows
         if wanted is not None:
             loose = {trial_id: f for trial_id, f in loose.items() if trial_id in wanted}
         alone: list[Location] = []
@@ -157,7 +157,7 @@ class RecordFiles:
                 self.note(fragment.path, f"column {missing[0]} is missing")
             else:
                 if unknown := sorted(names - set(SCHEMAS[kind].names)):
-                    reason = f"column {unknown[0]} is unknown: from a newer agrm-study, or damaged"
+                    reason = f"column {unknown[0]} is unknown: the file is damaged or was written by a newer agrm-study"
                     self.note(fragment.path, reason, used=True)
                 current.append(fragment)
         if current:
@@ -191,7 +191,7 @@ class RecordFiles:
         return ds.dataset([f.path for f in files], schema=schema, format=form, filesystem=self.records.filesystem)
 
     def note(self, path: str, error: Exception | str, *, used: bool = False) -> None:
-        """Report a problem of a file; `used` if its rows are used nevertheless."""
+        """Reports a problem with a file; `used` if its rows are used nevertheless."""
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         self.problems[path] = RecordProblem(path, reason, used)
 
@@ -209,7 +209,7 @@ def _without_nulls(table: pa.Table, schema: pa.Schema) -> pa.Table:
 
 
 def _only(table: pa.Table, key: str, names: Collection[str] | None) -> pa.Table:
-    """The rows of the given trials; all rows for None."""
+    """The rows of the given trials; all rows if `names` is None."""
     if names is None:
         return table
     column = table[key]

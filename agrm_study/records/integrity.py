@@ -1,6 +1,6 @@
 """Comparison of records and weights with the digests computed when they were written.
 
-Records of version 0.1 have no digests and count as unverified rather than damaged.
+Records written by version 0.1 have no digests and count as unverified rather than damaged.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ WEIGHTS: Final = "best.safetensors"
 _HEADER_LENGTH: Final = struct.Struct("<Q")
 """Length of the JSON header, the first bytes of a safetensors file."""
 _AT_ONCE: Final = 500
-"""Trials whose predictions are read at a time; bounds the memory."""
+"""Number of trials whose predictions are read at a time; bounds the memory use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class Fault:
 
 
 def verified(row: Mapping[str, Any]) -> bool:
-    """Whether a `trials` record has digests; records of version 0.1 have none."""
+    """Whether a `trials` record has digests; records written by version 0.1 do not."""
     return any(row[name] is not None for name in DIGESTS)
 
 
@@ -79,7 +79,7 @@ def broken_rows(trials: pa.Table) -> dict[str, str]:
 
 
 def broken_block(table: pa.Table, part: str, network: str, stored: Mapping[str, str | None]) -> dict[str, str]:
-    """Trials whose predictions of one part and network are damaged, with the reason.
+    """Trials whose predictions for one part and network are damaged, with the reason.
 
     Args:
         table: Rows of the `predictions` schema for that part and network.
@@ -130,8 +130,8 @@ def split_is_whole(results: Location, fingerprint: str) -> bool:
 def weights_digest(content: bytes) -> str:
     """The digest of a safetensors file, computed over its header in canonical form and its tensors.
 
-    The library writes the metadata entries of a header in arbitrary order, so files with equal weights may differ. For
-    a file with an unreadable header, the digest covers its raw bytes.
+    The safetensors library writes the metadata entries of a header in arbitrary order, so files with equal weights may
+    differ. For a file with an unreadable header, the digest covers its raw bytes.
     """
     data = _HEADER_LENGTH.size
     with contextlib.suppress(ValueError, struct.error):
@@ -147,16 +147,16 @@ def check_weights(content: bytes, stored: object, where: str) -> None:
     Args:
         content: Content of the file.
         stored: ``weights_digest`` of the `trials` record; null in records without digests.
-        where: The file, for the message.
+        where: Path of the file, for the error message.
 
     Raises:
-        InputError: The weights do not match the digest.
+        InputError: If the weights do not match the digest.
     """
     if isinstance(stored, str) and weights_digest(content) != stored:
         raise InputError(
             "the weights differ from the digest recorded when they were written",
             where=where,
-            hint="Use another seed of the arm, or delete this file and run the study again.",
+            hint="Use a different seed of the arm, or delete this file and rerun the study.",
         )
 
 
@@ -182,10 +182,9 @@ def broken_weights(results: Location, stored: Mapping[str, str]) -> dict[str, st
 
 
 def broken_records(ledger: Ledger, *, trial_ids: Collection[str] | None = None) -> dict[str, Fault]:
-    """The first fault in the records of each finished trial that has a fault, by trial id. Checks its `trials` record,
-    its epochs and its predictions, in this order.
+    """The first fault found in the records of each finished trial, by trial id; trials without faults are omitted.
 
-    Reads the entire content of the records.
+    Checks the `trials` record, the epochs and the predictions, in this order, and reads their entire content.
 
     Args:
         ledger: The records.
@@ -236,7 +235,7 @@ def _absent(rows: Iterable[Mapping[str, Any]], there: Collection[str], kind: Kin
 
 
 def must_have(row: Mapping[str, Any], kind: Kind) -> bool:
-    """Whether a finished trial must have records of a kind, from its digests or, without digests, its phase."""
+    """Whether a finished trial must have records of a kind, from its digests or, without them, its stop reason."""
     if verified(row):
         return row[f"{kind}_digest"] not in (None, blocks_text({}))
     return kind == "epochs" or row["stop_reason"] != PRUNED

@@ -1,4 +1,4 @@
-"""Local copy of results in an object store for reporting; the output of the report is copied back."""
+"""Local copy of results in an object store, used for reports; the output of a report is copied back."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ KEPT_FIGURES = "parts/figures"
 
 @contextlib.contextmanager
 def local_copy(results: str | Path) -> Iterator[Path]:
-    """A results folder as plain files: the folder itself, or a temporary copy of its descriptions and records.
+    """A results folder as local files: the folder itself, or a temporary copy of the files that a report reads.
 
     Raises:
         InputError: If the object store does not respond, or the folder contains no results.
@@ -65,7 +65,7 @@ def _fetch(location: Location, folder: Path) -> None:
 def _fetch_records(location: Location, folder: Path) -> None:
     records = location / RECORDS
     if records.exists():
-        for kind in SCHEMAS:  # Arrow creates only folders that it lists; in Google's storage it lists none
+        for kind in SCHEMAS:  # Arrow creates only folders that it lists; in Google Cloud Storage it lists none
             (folder / RECORDS / kind).mkdir(parents=True)
         fs.copy_files(
             records.path,

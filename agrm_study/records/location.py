@@ -1,4 +1,4 @@
-"""Location of a results folder, either a local folder or an object store."""
+"""Location of a results folder, either in a local file system or in an object store."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Location:
         scheme: Scheme of an object store's URI (``s3``); empty for a local folder.
         query: Query of an object store's URI (``endpoint_override=…``).
         user: User of an object store's URI (``anonymous@``).
-        anchor: A local folder that must exist (`anchored`); empty for no such folder.
+        anchor: A local folder that must exist (see `anchored`); empty if there is none.
     """
 
     filesystem: fs.FileSystem
@@ -54,7 +54,7 @@ class Location:
                 filesystem, path = fs.FileSystem.from_uri(arrow_uri(root))
             except (pa.ArrowException, OSError) as error:
                 raise InputError(
-                    "must be a folder or the URI of one",
+                    "must be the path or URI of a folder",
                     given=root,
                     allowed="a path, s3://bucket/folder, gs://bucket/folder, file:///folder",
                     hint=f"{error}.",
@@ -78,7 +78,7 @@ class Location:
         return f"{self.scheme}://{self.user}{self.path}{'?' if self.query else ''}{self.query}"
 
     def anchored(self) -> Location:
-        """The same folder, marked as existing.
+        """This location with its folder as the anchor, for a folder that exists.
 
         If the folder is missing later, its disk was unmounted; writing then fails instead of recreating the folder.
         """
@@ -183,7 +183,7 @@ class Location:
                 raise
 
     def mark(self) -> None:
-        """Creates a folder marker in Google Cloud Storage, which has no folders, so that `children` lists it."""
+        """Creates a folder marker in Google Cloud Storage, which has no folders, so that `children` lists this one."""
         if self.filesystem.type_name != "gcs":
             return
         parts = self.path.split("/")
@@ -211,7 +211,7 @@ class Location:
         return found, others
 
     def _entries(self, suffix: str) -> dict[str, bool]:
-        """Visible names in order, with whether each is a file."""
+        """Visible names in sorted order, mapped to whether each is a file."""
         if self.is_local:
             try:
                 names = {entry.name: entry.is_file() for entry in os.scandir(self.path)}

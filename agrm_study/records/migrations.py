@@ -1,4 +1,4 @@
-"""Conversion of records of older schema versions, in memory and version by version; files are not modified."""
+"""Conversion of records from older schema versions, in memory and version by version; files are not modified."""
 
 from __future__ import annotations
 
@@ -31,14 +31,15 @@ def check_version(version: int, where: str) -> None:
     """Rejects files of unsupported schema versions.
 
     Raises:
-        InputError: For records of a newer version of the program, or of a version without a migration.
+        InputError: If the records were written by a newer version of agrm-study, or there is no migration from their
+            version.
     """
     if version > SCHEMA_VERSION:
         raise InputError(
             f"records must have schema version {SCHEMA_VERSION} or older",
             where=where,
             given=version,
-            hint="They were written by a newer agrm-study: use that version.",
+            hint="The records were written by a newer agrm-study: use that version.",
         )
     if any(v not in MIGRATIONS for v in range(version, SCHEMA_VERSION)):
         known = ", ".join(map(str, sorted({*MIGRATIONS, SCHEMA_VERSION})))

@@ -23,7 +23,7 @@ def read_typed(kind: type[T], file: Location, **expected: Any) -> T | None:
     """Like `parse`, for a file; also returns ``None`` if the file does not exist or is a folder.
 
     Raises:
-        OSError: The storage rejects a request.
+        OSError: If the storage rejects a request.
     """
     try:
         return parse(kind, file.read(), **expected)
@@ -35,7 +35,7 @@ def read_count(file: Location) -> int | None:
     """The whole number in a file; ``None`` if the file is missing or its content is not a number below a billion.
 
     Raises:
-        OSError: The storage rejects a request.
+        OSError: If the storage rejects a request.
     """
     try:
         content = file.read()
@@ -45,7 +45,7 @@ def read_count(file: Location) -> int | None:
 
 
 def parse(kind: type[T], content: bytes | str | None, **expected: Any) -> T | None:
-    """Parses JSON into a dataclass; ``None`` if it is not JSON, or a value has the wrong type.
+    """Parses JSON into a dataclass; ``None`` if it is not valid JSON, or a value is of the wrong type.
 
     Args:
         kind: The dataclass; fields without a default are required, other keys are ignored.

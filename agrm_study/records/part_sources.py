@@ -1,4 +1,4 @@
-"""Source of user-defined parts in a results folder: ``parts/<digest>.json``."""
+"""Source code of user-defined parts, stored in a results folder as ``parts/<digest>.json``."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def write_sources(results: Location, sources: Iterable[PartSource]) -> None:
     """Store sources in a results folder; existing files are not overwritten.
 
     Raises:
-        OSError: The storage rejects a request.
+        OSError: If the storage rejects a request.
     """
     for source in sources:
         place = results / FOLDER / f"{source.digest}.json"
@@ -28,11 +28,11 @@ def write_sources(results: Location, sources: Iterable[PartSource]) -> None:
 
 
 def kept_source(results: Location, digest: str) -> PartSource | None:
-    """The source with a digest; None if the results folder does not contain it.
+    """The source with the given digest; None if the results folder does not contain it.
 
     Raises:
         InputError: If the file is damaged.
-        OSError: The storage rejects a request.
+        OSError: If the storage rejects a request.
     """
     place = results / FOLDER / f"{digest}.json"
     content = place.read()

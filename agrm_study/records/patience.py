@@ -8,11 +8,11 @@ from collections.abc import Callable, Sequence
 from typing import Final, TypeVar
 
 PAUSES_S: Final = (0.1, 0.5, 2.0, 5.0, 10.0, 15.0)
-"""Pauses between attempts: an outage of up to half a minute does not fail a trial."""
+"""Pauses between attempts: an outage of up to half a minute does not make a trial fail."""
 PAUSES_WHEN_FULL_S: Final = PAUSES_S[:3]
 """Pauses for a full disk; fewer, since waiting rarely frees space."""
 LONGEST_S: Final = 60.0
-"""Time after which at most one more attempt is made: an unresponsive server takes minutes to time out each time."""
+"""Time after which at most one more attempt is made: a request to an unresponsive server takes minutes to time out."""
 FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 T = TypeVar("T")

@@ -27,8 +27,8 @@ class RaceLog:
         first: Number of seeds before the first interim look.
         most: Maximum number of seeds.
         step: Number of seeds between two interim looks.
-        level: Upper bound of the probability that a truly best arm is dropped, by task.
-        looked: By task, the number of seeds at the last look; 0 before the first.
+        level: Upper bound on the probability, for each task, that a truly best arm is dropped.
+        looked: Number of seeds at the last look, by task; 0 before the first look.
         stopped: Arms in the order in which they were stopped.
     """
 
@@ -43,7 +43,7 @@ class RaceLog:
 
     @property
     def by_cell(self) -> dict[tuple[str, str], Stopped]:
-        """Reason that an arm was stopped on a task, by (arm, task)."""
+        """The stopped arms, by (arm, task)."""
         return {(s.arm, s.task): s for s in self.stopped}
 
     def spared(self, cells: Collection[tuple[str, str, int, str]], done: Collection[str]) -> set[tuple[str, str, int]]:
@@ -51,7 +51,7 @@ class RaceLog:
 
         Args:
             cells: (arm, task, seed, trial id), with the seeds of each arm in order.
-            done: Trials that have a record; they are always included.
+            done: Trials that have a record; their cells are never returned.
         """
         stopped = self.by_cell
         places: dict[tuple[str, str], int] = {}

@@ -33,7 +33,7 @@ class TrialState:
         error: Message of the failure.
         attempt: Number of starts so far.
         wall_s: Seconds of training.
-        stop_reason: Reason for the end of a finished trial.
+        stop_reason: Reason why a finished trial ended.
         epochs: Number of completed epochs.
         best_epoch: Best epoch of a finished trial.
     """
@@ -63,16 +63,16 @@ class Ledger:
 
     @property
     def problems(self) -> tuple[RecordProblem, ...]:
-        """Files that could not be read so far, by path."""
+        """Problems found so far, sorted by path."""
         found = self._files.problems
         return tuple(found[path] for path in sorted(found))
 
     def finished_ids(self) -> frozenset[str]:
-        """Identities of the finished trials."""
+        """Ids of the finished trials."""
         return frozenset(trial_id for trial_id, state in self.states().items() if state.status == "finished")
 
     def states(self) -> dict[str, TrialState]:
-        """Status, failure, attempts and time of each recorded trial, by its identity."""
+        """State of each recorded trial, by trial id."""
         names = ["trial_id", *(field.name for field in fields(TrialState))]
         columns = self._one_row_each(self._files.table("trials", names)).to_pydict()
         rows = zip(*(columns[name] for name in names), strict=True)
@@ -84,7 +84,7 @@ class Ledger:
         return trials[trials["status"] == "failed"].reset_index(drop=True)
 
     def trials(self, *, trial_ids: Collection[str] | None = None) -> pd.DataFrame:
-        """The `trials` records (of the given trials), one row per trial, sorted by identity."""
+        """The `trials` records of all trials or of the given trials, one row per trial, sorted by trial id."""
         wanted = None if trial_ids is None else frozenset(trial_ids)
         return frame_of(self._one_row_each(self._files.table("trials", wanted=wanted)), ["trial_id"])
 
@@ -99,17 +99,17 @@ class Ledger:
         left = frame[keep & frame["trial_id"].isin(several)].groupby("trial_id").size()
         for trial_id, rows in left.items():
             if rows == 1:
-                reason = "has several equal rows and is counted once"
+                reason = "has duplicate rows and is counted once"
                 self._files.note(f"records/trials of trial {trial_id}", reason, used=True)
             else:
                 self._files.note(
-                    f"records/trials of trial {trial_id}", f"has {rows} rows that differ and is not counted"
+                    f"records/trials of trial {trial_id}", f"has {rows} conflicting rows and is not counted"
                 )
         conflicting = list(left[left > 1].index)
         return trials.filter(pa.array(keep & ~frame["trial_id"].isin(conflicting)))
 
     def table(self, kind: Kind, trial_id: str) -> pa.Table:
-        """One kind of record of one trial, as written."""
+        """The records of one kind for one trial, as written."""
         return self._files.table(kind, wanted=frozenset([trial_id]))
 
     def table_of(self, kind: Kind, trial_ids: Collection[str] | None = None) -> pa.Table:
@@ -123,7 +123,7 @@ class Ledger:
         return frame_of(self._files.table("epochs", wanted=wanted), ["trial_id", "epoch", "split", "network"])
 
     def epoch_table(self, columns: Sequence[str] | None, *, trial_ids: Sequence[str] | None = None) -> pa.Table:
-        """Columns of the `epochs` records (all for None) as an unsorted Arrow table, for thousands of trials."""
+        """Columns of the `epochs` records (all if None) as an unsorted Arrow table, for thousands of trials."""
         wanted = self.finished_ids() if trial_ids is None else frozenset(trial_ids)
         return self._files.table("epochs", columns, wanted=wanted)
 
@@ -175,7 +175,7 @@ class Ledger:
         return [f for f in self._files.files(kind) if not f.name.startswith(COMPACTED)]
 
     def recorded(self, kind: Kind) -> set[str]:
-        """Trials that have a file of a kind, from file names and the metadata of compacted files."""
+        """Trials that have a file of the given kind, according to file names and the metadata of compacted files."""
         files = self._files.files(kind)
         found = {f.name.removesuffix(".parquet") for f in files if not f.name.startswith(COMPACTED)}
         for file in files:

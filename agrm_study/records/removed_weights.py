@@ -1,4 +1,4 @@
-"""Log of weights removed by `clean` or because their trial is unreported: ``checkpoints/removed.json``.
+"""Log of weights removed by `clean` or because their arm is not reported: ``checkpoints/removed.json``.
 
 The file contains the digests of the removed weights by trial. A finished trial without weights counts as damaged and is
 retrained unless it is listed in the file.
@@ -32,7 +32,7 @@ class _Removed:
 
 
 def removed_weights(results: Location) -> dict[str, str | None]:
-    """Digests of the weights that `clean` removed, by trial id; empty if the file is missing or unreadable."""
+    """Digests of the removed weights, by trial id; empty if the file is missing or unreadable."""
     found = read_typed(_Removed, _file(results), removed_version=VERSION)
     return {} if found is None else found.weights
 
@@ -41,7 +41,7 @@ def note_removed(results: Location, weights: Mapping[str, str | None]) -> None:
     """Adds trials to the file, atomically; call it before their weights are removed.
 
     Raises:
-        OSError: The storage rejects a request.
+        OSError: If the storage rejects a request.
     """
     noted = _Removed({**removed_weights(results), **weights})
     text = json.dumps({"removed_version": VERSION, **asdict(noted)}, indent=1)
@@ -67,7 +67,7 @@ def without_removed(results: Location, stored: Mapping[str, Any]) -> dict[str, A
 
 
 def why_without_weights(results: Location, trial_id: str) -> str:
-    """Reason that a finished trial has no weights, as the rule in an error message."""
+    """Reason why a finished trial has no weights, worded as the rule of an error message."""
     return REMOVED if trial_id in removed_weights(results) else NOT_KEPT
 
 

@@ -30,7 +30,7 @@ class Proposal:
         trial_id: Trial of the point with the search's first seed; empty if the values do not form a valid recipe.
         arm: Name of the point.
         settings: Values by dotted name.
-        drawn: The same values as Optuna's parameters, exactly as sampled.
+        drawn: The same values as Optuna parameters, exactly as sampled.
         further: Trials of the point with the search's other seeds, in order.
     """
 
@@ -60,7 +60,7 @@ class SearchLog:
         ended: Whether the search has ended with the points sampled so far and its best points are planned.
         proposals: Points in sampling order.
         arm: The arm that is tuned; empty for the search of a study.
-        seeds: Number of training seeds of a point.
+        seeds: Number of training seeds per point.
     """
 
     study: str
@@ -97,7 +97,7 @@ class SearchLog:
 
 
 def log_file(arm: str, task: str) -> str:
-    """The file of a search, relative to the results folder; names of arms may contain any character."""
+    """The file of a search, relative to the results folder; hashed, since names of arms may contain any character."""
     if not arm:
         return FILE
     return f"{FOLDER}/{hashlib.sha256(json.dumps([arm, task]).encode()).hexdigest()[:16]}.json"

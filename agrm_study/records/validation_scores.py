@@ -37,7 +37,7 @@ def column(metric: str) -> str:
 
 
 def validation_rows(rows: Iterable[Row], network: str) -> dict[int, Row]:
-    """The validation row of each epoch: the row of the given network, or of the student before there is a teacher.
+    """The validation row of each epoch: the row of the given network, or of the student before the teacher exists.
 
     Args:
         rows: Rows of one trial, in any order.
@@ -86,7 +86,7 @@ def read_scores(
 def read_metric(
     ledger: Ledger, states: Mapping[str, TrialState], metric: str, network_of: Callable[[str], str]
 ) -> dict[str, float]:
-    """A validation metric at the best epoch of the finished trials for which it is defined.
+    """A validation metric at the best epoch, by trial id, for the finished trials for which it is defined.
 
     Args:
         ledger: The records.

@@ -28,8 +28,8 @@ _KINDS: Final[tuple[Kind, ...]] = ("epochs", "predictions")
 
 
 def broken_trials(results: str | Path | Location, *, content: bool = True, weights: bool = False) -> dict[str, Fault]:
-    """The first fault of each finished trial with missing or damaged files, by trial id: in its `trials` record, its
-    epochs, its predictions or its weights.
+    """The first fault in the `trials` record, epochs, predictions or weights of each finished trial, by trial id;
+    trials without faults are omitted.
 
     Includes every trial whose `trials` record is damaged, regardless of its recorded status. Weights that `clean`
     removed do not count as missing.

@@ -1,8 +1,8 @@
 """Atomic writing of a trial's records.
 
-Each kind is one small file per trial, written atomically; the `trials` record is written last, so its presence implies
-that all other records exist. Rewriting a trial replaces its files: a later success supersedes a failure, and the last
-attempt takes precedence.
+Each kind of record is one small file per trial, written atomically; the `trials` record is written last, so its
+presence implies that all other records exist. Rewriting a trial replaces its files: a later success supersedes a
+failure, and the last attempt takes precedence.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def rows_table(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table
     """Rows as a table with exactly the given schema."""
     unknown = {key for row in rows for key in row} - set(schema.names)
     if unknown:
-        raise ValueError(f"columns must be those of the schema; unknown: {', '.join(sorted(unknown))}")
+        raise ValueError(f"columns must be in the schema; unknown: {', '.join(sorted(unknown))}")
     missing = [f.name for f in schema if not f.nullable and any(row.get(f.name) is None for row in rows)]
     if missing:
         raise ValueError(f"columns must have a value: {', '.join(missing)}")
@@ -132,7 +132,7 @@ def put_record(records: Location, kind: Kind, name: str, table: pa.Table, pauses
     Args:
         records: The folder ``records``.
         kind: Kind of record.
-        name: The trial's identity, or the split's fingerprint.
+        name: Trial id, or fingerprint of the split.
         table: Rows of the record.
         pauses_s: Pauses before each retry after a storage error, in seconds.
 

@@ -19,7 +19,7 @@ def test_the_address_of_a_local_folder_is_its_path_also_when_it_came_as_a_uri(tm
 
 @pytest.mark.parametrize("given", ["ftp://host/x", "s3://bucket/a b", "s3://bucket/x?nonsense=1"])
 def test_a_uri_that_cannot_be_read_is_wrong_input(given: str) -> None:
-    with pytest.raises(InputError, match="must be a folder or the URI of one") as raised:
+    with pytest.raises(InputError, match="must be the path or URI of a folder") as raised:
         Location.of(given)
     assert given in str(raised.value)
 
