@@ -10,9 +10,9 @@ from threadpoolctl import threadpool_limits
 
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
-    """One thread for BLAS within a block, or within a function that is decorated with it.
+    """Limits BLAS to one thread within a block or a decorated function.
 
-    Matrix products in the statistics are small. Several threads do not speed them up, and on a busy machine they mostly
+    Matrix products in the statistics are small. More threads do not speed them up, and on a busy machine they mostly
     wait for each other.
     """
     with threadpool_limits(limits=1, user_api="blas"):

@@ -117,10 +117,10 @@ class Recalibration:
     """Logistic recalibration of a two-class score: slope, intercept, and the influence (N,) of each subject on them.
 
     Attributes:
-        slope: Slope of a logistic regression of the outcome on the score's logit; 1 is perfect, below 1 is
-            overconfident.
-        intercept: Calibration in the large: the intercept with the slope fixed at 1; 0 is perfect, above 0 means that
-            the positive class is more frequent than predicted.
+        slope: Slope of a logistic regression of the outcome on the logit of the score; 1 is ideal, and values below 1
+            indicate overconfidence.
+        intercept: Calibration in the large: the intercept with the slope fixed at 1; 0 is ideal, and values above 0
+            mean that the positive class is more frequent than predicted.
     """
 
     slope: float
@@ -132,7 +132,7 @@ class Recalibration:
 def recalibrate(positive_N: ArrayLike, probability_N: ArrayLike) -> Recalibration | None:
     """Calibration slope and intercept (Cox 1958; Van Calster et al. 2019) by maximum likelihood (statsmodels).
 
-    Influence: the infinitesimal jackknife N·H⁻¹·x·(y − p), H the Fisher information.
+    The influence is the infinitesimal jackknife N·H⁻¹·x·(y − p), where H is the Fisher information.
 
     Returns:
         None if the estimates do not exist: a single class, or scores that separate the classes.
@@ -191,7 +191,7 @@ def fit_temperature(log_probs_at: Callable[[float], Floats], labels_N: ArrayLike
     """Temperature within `TEMPERATURES` that minimises the log-loss (Guo et al. 2017); fit on validation data only.
 
     Args:
-        log_probs_at: Logarithms (N, K) of the subjects' class probabilities at a temperature.
+        log_probs_at: Returns the logarithms (N, K) of the subjects' class probabilities at a temperature.
         labels_N: Class index of each subject.
 
     Returns:
@@ -217,7 +217,7 @@ def fit_temperature(log_probs_at: Callable[[float], Floats], labels_N: ArrayLike
 
 
 def temperature_of(logits_NK: Floats, labels_N: ArrayLike) -> float | None:
-    """`fit_temperature` of a softmax: the temperature by which the logits (N, K) are divided."""
+    """`fit_temperature` for a softmax: the fitted temperature by which the logits (N, K) are divided."""
 
     def log_probs_at(temperature: float) -> Floats:
         scaled = logits_NK / temperature

@@ -1,7 +1,7 @@
 """Classification metrics from counts, vectorised over seeds and bootstrap weightings.
 
-Axes: B bootstrap weightings, S seeds, N subjects, K classes. A class without a subject leaves macro metrics undefined
-(NaN); a class that is never predicted has precision 0, as in scikit-learn.
+Axes: B bootstrap weightings, S seeds, N subjects, K classes. Macro metrics are undefined (NaN) if a class has no
+subjects; a class that is never predicted has precision 0, as in scikit-learn.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Counts:
 
 
 def one_hot_columns(labels_N: ArrayLike, predicted_SN: ArrayLike, n_classes: int) -> Floats:
-    """Indicator columns (N, S·3K) whose weighted sums are the counts; a prediction of −1 means absent."""
+    """Indicator columns (N, S·3K) whose weighted sums are the counts; −1 denotes an absent prediction."""
     labels = np.asarray(labels_N, dtype=np.int64)
     predicted = np.atleast_2d(np.asarray(predicted_SN, dtype=np.int64))
     classes = np.arange(n_classes)
@@ -43,7 +43,7 @@ def count(labels_N: ArrayLike, predicted_SN: ArrayLike, n_classes: int, weights_
     Args:
         labels_N: Class index of each subject.
         predicted_SN: Predicted class; −1 if a seed did not evaluate a subject.
-        n_classes: K.
+        n_classes: Number of classes, K.
         weights_BN: Number of times that each subject counts in each weighting.
     """
     columns = one_hot_columns(labels_N, predicted_SN, n_classes)
@@ -61,7 +61,7 @@ def split_counts(sums: ArrayLike, n_classes: int) -> Counts:
 
 
 def _ratio(top: Floats, bottom: Floats, empty: float) -> Floats:
-    out = np.full_like(top, empty)  # keeps the memory order: replicates vary fastest
+    out = np.full_like(top, empty)  # preserves the memory order: replicates vary fastest
     np.divide(top, bottom, out=out, where=bottom > 0)
     return out
 
@@ -72,27 +72,27 @@ def _where_supported(c: Counts, x: Floats) -> Floats:
 
 
 def precision(c: Counts) -> Floats:
-    """Precision by class (..., K); 0 if a class is never predicted, NaN if it has no subject."""
+    """Precision by class (..., K); 0 if a class is never predicted, NaN if it has no subjects."""
     return _where_supported(c, _ratio(c.right, c.predicted, 0.0))
 
 
 def recall(c: Counts) -> Floats:
-    """Recall by class (..., K); NaN if a class has no subject."""
+    """Recall by class (..., K); NaN if a class has no subjects."""
     return _ratio(c.right, c.support, np.nan)
 
 
 def f1(c: Counts) -> Floats:
-    """F1 by class (..., K), 2·right/(predicted + support); NaN if a class has no subject."""
+    """F1 by class (..., K), 2·right/(predicted + support); NaN if a class has no subjects."""
     return _where_supported(c, _ratio(2 * c.right, c.predicted + c.support, 0.0))
 
 
 def accuracy(c: Counts) -> Floats:
-    """Share of correct decisions (...,); NaN without a subject."""
+    """Share of correct decisions (...,); NaN without subjects."""
     return _ratio(c.right.sum(-1), c.support.sum(-1), np.nan)
 
 
 def balanced_accuracy(c: Counts) -> Floats:
-    """Mean recall over the classes (...,); NaN if a class has no subject."""
+    """Mean recall over the classes (...,); NaN if a class has no subjects."""
     return np.asarray(recall(c).mean(-1))
 
 
@@ -122,22 +122,22 @@ METRICS: dict[str, Callable[[Counts], Floats]] = {
 
 
 def sensitivity(c: Counts) -> Floats:
-    """Recall of class 1 of two (...,); NaN without positive subjects."""
+    """Recall of class 1, for two classes (...,); NaN without positive subjects."""
     return np.asarray(recall(c)[..., 1])
 
 
 def specificity(c: Counts) -> Floats:
-    """Recall of class 0 of two (...,); NaN without negative subjects."""
+    """Recall of class 0, for two classes (...,); NaN without negative subjects."""
     return np.asarray(recall(c)[..., 0])
 
 
 def ppv(c: Counts) -> Floats:
-    """Share of true class 1 among predictions of class 1 (...,); NaN without such a prediction."""
+    """Share of correct predictions among predictions of class 1 (...,); NaN if class 1 is never predicted."""
     return _ratio(c.right[..., 1], c.predicted[..., 1], np.nan)
 
 
 def npv(c: Counts) -> Floats:
-    """Share of true class 0 among predictions of class 0 (...,); NaN without such a prediction."""
+    """Share of correct predictions among predictions of class 0 (...,); NaN if class 0 is never predicted."""
     return _ratio(c.right[..., 0], c.predicted[..., 0], np.nan)
 
 
@@ -147,11 +147,11 @@ SCREENING: dict[str, Callable[[Counts], Floats]] = {
     "ppv": ppv,
     "npv": npv,
 }
-"""Metrics of two-class decisions with class 1 as the positive one, by name."""
+"""Metrics of two-class decisions with class 1 as the positive class, by name."""
 
 
 def mcc(c: Counts) -> Floats:
-    """Matthews correlation coefficient of K classes (Gorodkin 2004) (...,), in [−1, 1]; 0 if a single class is
+    """Matthews correlation coefficient of K classes (Gorodkin 2004) (...,), in [−1, 1]; 0 if only one class is
     predicted."""
     n, right = c.support.sum(-1), c.right.sum(-1)
     product = (c.predicted * c.support).sum(-1)

@@ -16,7 +16,7 @@ from agrm_study.statistics.probabilities import TIE
 
 @dataclass(frozen=True, slots=True)
 class Screening:
-    """Counts of a two-class decision; class 1 is the positive (abnormal) one."""
+    """Counts of a two-class decision; class 1 is the positive (abnormal) class."""
 
     tp: int
     fp: int
@@ -66,7 +66,7 @@ def screen(labels_N: ArrayLike, predicted_SN: ArrayLike) -> tuple[Screening, ...
 
 
 def ppv_at(sensitivity: ArrayLike, specificity: ArrayLike, prevalence: float) -> Floats:
-    """Positive predictive value at a stated prevalence (Bayes), (…,); NaN if no decision is positive.
+    """Positive predictive value at a given prevalence (Bayes' theorem), (…,); NaN if no decision is positive.
 
     Raises:
         ValueError: If the prevalence is outside [0, 1].
@@ -77,7 +77,7 @@ def ppv_at(sensitivity: ArrayLike, specificity: ArrayLike, prevalence: float) ->
 
 
 def npv_at(sensitivity: ArrayLike, specificity: ArrayLike, prevalence: float) -> Floats:
-    """Negative predictive value at a stated prevalence (Bayes), (…,); NaN if no decision is negative.
+    """Negative predictive value at a given prevalence (Bayes' theorem), (…,); NaN if no decision is negative.
 
     Raises:
         ValueError: If the prevalence is outside [0, 1].
@@ -97,7 +97,8 @@ def _predictive(right: Floats, wrong: Floats, prevalence: float) -> Floats:
 def net_benefit(positive_N: ArrayLike, scores_SN: ArrayLike, thresholds_T: ArrayLike) -> Floats:
     """Net benefit (S, T) of classifying subjects as positive at scores of at least a threshold (Vickers & Elkin 2006).
 
-    TP/N − FP/N · t/(1 − t), per seed over the subjects that it evaluated; scores within `TIE` of a threshold reach it.
+    TP/N − FP/N · t/(1 − t), computed for each seed over the subjects that it evaluated. Scores at most `TIE` below a
+    threshold count as reaching it.
 
     Args:
         positive_N: Whether each subject is positive.

@@ -25,7 +25,7 @@ ALPHA = 0.05
 
 
 Replicate = Hashable
-"""Key for pairing the replicates of arms: a training seed, or seed and repeat of pooled folds."""
+"""Key for pairing the replicates of arms: a training seed, or the seed and repeat of pooled folds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +35,7 @@ class Scored:
     Attributes:
         seeds: (S,) replicates.
         values_S: Metric for each seed, on all subjects.
-        influence_SN: Influence of each subject on it (`statistics.influence`).
+        influence_SN: Influence of each subject on the metric (`statistics.influence`).
         fold_SN: Fold in which each subject was tested (`fold_variance.variance_of_folds`); None for a single split.
     """
 
@@ -54,7 +54,7 @@ class Difference:
         interval: 95% t interval over seeds and subjects; undefined for one seed.
         p: Two-sided p value of the same t-test, uncorrected; NaN for one seed.
         g: Hedges' g; NaN for contrasts of more than two arms.
-        n: Number of seeds used, for the arm with the fewest seeds.
+        n: Number of seeds used, of the arm with the fewest seeds.
         paired: Whether the contrast is paired by seed.
         components: Variance by source and degrees of freedom; None for one seed.
     """
@@ -69,7 +69,7 @@ class Difference:
 
 
 def holm(p_values: Sequence[float]) -> Floats:
-    """Holm's step-down adjustment over one family; NaN entries stay NaN and are not counted."""
+    """Holm's step-down adjustment over one family; NaN entries remain NaN and are not counted."""
     p = np.asarray(p_values, dtype=np.float64)
     out = np.full(p.shape, np.nan)
     known = ~np.isnan(p)
@@ -97,13 +97,13 @@ def seeds_are_shared(arms: Sequence[Scored]) -> bool:
 
 
 def contrast(arms: Sequence[Scored], coefficients: Sequence[float], *, paired: bool) -> Difference:
-    """Σ cᵢ·meanᵢ of arms on the same subjects.
+    """The contrast Σ cᵢ·meanᵢ of arms evaluated on the same subjects.
 
     Args:
         arms: Scores over the same subjects, in the same order.
         coefficients: One per arm; (1, −1) is a difference, (1, −1, −1, 1) the interaction of a 2×2 ablation.
-        paired: Whether to pair the seeds common to all arms; otherwise, and with fewer than two common seeds, each arm
-            keeps all its seeds, which are treated as independent draws.
+        paired: Whether to pair the seeds common to all arms; otherwise, or with fewer than two common seeds, all
+            seeds of each arm are used and treated as independent.
 
     Raises:
         ValueError: If the numbers of arms and coefficients differ.
@@ -138,7 +138,7 @@ def compare(arm: Scored, reference: Scored, *, paired: bool) -> Difference:
 
 
 def equivalence_p(delta: float, c: Components, margin: float) -> float:
-    """p value of equivalence within ±margin: the larger of two one-sided t-tests (Schuirmann 1987)."""
+    """p value of equivalence within ±margin: the larger p value of two one-sided t-tests (Schuirmann 1987)."""
     error = math.sqrt(float(c.variance))
     if not error > ROUNDING:
         return math.nan

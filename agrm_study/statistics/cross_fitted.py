@@ -19,7 +19,8 @@ def cross_fitted(probs_NK: ArrayLike, labels_N: ArrayLike, folds: int = FOLDS) -
     """Recalibrated probabilities (N, K), each from a fit on the subjects of the other folds.
 
     Two classes: logistic recalibration, logit p′ = a + b·logit p (Cox 1958; Steyerberg 2019), by maximum likelihood.
-    More classes: a temperature (Guo et al. 2017). Folds are stratified by class, in the given order of the subjects.
+    More classes: a temperature (Guo et al. 2017). Folds are stratified by class and follow the order of
+    the subjects.
 
     Args:
         probs_NK: Class probabilities of each subject.

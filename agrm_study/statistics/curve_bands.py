@@ -1,10 +1,10 @@
-"""Pointwise intervals of ROC and precision–recall curves averaged over seeds, covering seed and subject variation.
+"""Pointwise intervals for ROC and precision–recall curves averaged over seeds, covering seed and subject variation.
 
 At each point of a grid, the height of the mean curve is a metric with the two-way variance of `statistics.two_way`. The
-component due to seeds is the variance over the curves of the seeds. Curves at a fixed rate or recall contain quantiles,
-for which the jackknife fails (Efron 1982), so the component due to subjects is the variance over bootstrap samples of
-the subjects; the interaction is the amount by which the mean over seeds varies less than the curve of a single seed.
-Heights are proportions, so Wilson's interval is used.
+component due to seeds is the variance over the curves of the seeds. The height at a fixed rate or recall depends on
+quantiles, for which the jackknife fails (Efron 1982), so the component due to subjects is the variance over bootstrap
+samples of the subjects; the interaction is estimated from the difference between the variance of a single seed's curve
+and the variance of the mean over seeds. Heights are proportions, so Wilson's interval is used.
 
 Axes: S seeds, N subjects, G points of the grid, B bootstrap samples.
 """
@@ -31,7 +31,7 @@ Heights = Callable[[Floats, Floats, Floats], Floats]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Band:
-    """Mean curve over seeds with its pointwise 95% interval, (G,) each; undefined ends are NaN."""
+    """Mean curve over seeds with its pointwise 95% interval, (G,) each; undefined endpoints are NaN."""
 
     mean: Floats
     low: Floats
@@ -99,7 +99,7 @@ def curve_band(
     if fold_SN is not None:
         parts = _with_folds(parts, positive, filled, heights, grid, fold_SN)
     low, high = bounded_interval(mean, parts, shape=1.0)
-    if heights is sensitivity_at:  # monotone curve: a bound at one rate also holds at all larger (or smaller) rates
+    if heights is sensitivity_at:  # monotone: a lower bound holds at larger rates, an upper at smaller rates
         low, high = np.fmax.accumulate(low), np.fmin.accumulate(high[::-1])[::-1]
     return Band(mean=mean, low=low, high=high)
 
@@ -107,9 +107,8 @@ def curve_band(
 def _with_folds(
     parts: Components, positive: Bools, scores_SN: Floats, heights: Heights, grid_G: Floats, fold_SN: Ints
 ) -> Components:
-    """The components with the variance due to folds: the variance of the jackknife over folds (Efron & Stein 1981) in
-    excess of the variance due to subjects. It also contains the effect of seeds × folds, so the band is
-    conservative."""
+    """Adds the variance due to folds: the jackknife variance over folds (Efron & Stein 1981) in excess of the variance
+    due to subjects. It also contains the seed × fold effect, so the band is conservative."""
     repeats = sorted({int(row.max()) for row in fold_SN})
     added, spread, fewest = np.zeros(grid_G.shape), np.zeros(grid_G.shape), scores_SN.shape[1]
     for last in repeats:

@@ -13,7 +13,7 @@ from scipy import special, stats
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A two-sided interval; both ends are NaN if it is undefined."""
+    """A two-sided interval; both endpoints are NaN if it is undefined."""
 
     low: float
     high: float
@@ -21,7 +21,7 @@ class Interval:
 
     @property
     def defined(self) -> bool:
-        """Whether both ends are defined."""
+        """Whether both endpoints are defined."""
         return math.isfinite(self.low) and math.isfinite(self.high)
 
 
@@ -29,7 +29,7 @@ class Interval:
 class Summary:
     """Summary of the replicates of one cell: number, mean and sample standard deviation (ddof 1).
 
-    ``mean`` is NaN without values, ``std`` with fewer than two.
+    ``mean`` is NaN without values; ``std`` is NaN with fewer than two values.
     """
 
     n: int
@@ -41,7 +41,7 @@ UNDEFINED = Interval(math.nan, math.nan)
 
 
 def interval_of(ends: ArrayLike, level: float = 0.95) -> Interval:
-    """The interval with these two ends; undefined unless both are finite."""
+    """The interval with the two given endpoints; undefined unless both are finite."""
     low, high = (float(x) for x in np.asarray(ends, dtype=np.float64))
     return Interval(low, high, level) if math.isfinite(low) and math.isfinite(high) else UNDEFINED
 
@@ -58,7 +58,7 @@ def summarise(values: ArrayLike) -> Summary:
 
 
 def seed_interval(values: ArrayLike, level: float = 0.95) -> Interval:
-    """Student's t interval of the mean over seeds, x̄ ± t·s/√n, for a fixed test set; undefined for n < 2."""
+    """Student's t interval for the mean over seeds, x̄ ± t·s/√n, for a fixed test set; undefined for n < 2."""
     s = summarise(values)
     if s.n < 2 or not math.isfinite(s.std):
         return Interval(math.nan, math.nan, level)
@@ -72,7 +72,7 @@ def _t_quantile(p: float, df: int) -> float:
 
 
 def wilson(successes: int, n: int, level: float = 0.95) -> Interval:
-    """Wilson score interval of a proportion (Wilson 1927); undefined for n = 0.
+    """Wilson score interval for a proportion (Wilson 1927); undefined for n = 0.
 
     Raises:
         ValueError: If the number of successes is outside 0..n.
@@ -91,8 +91,8 @@ def wilson(successes: int, n: int, level: float = 0.95) -> Interval:
 def hedges_g(values: ArrayLike, reference: ArrayLike) -> float:
     """Standardised difference of means with the exact small-sample correction (Hedges 1981).
 
-    J(m)·(x̄ − ȳ)/s_pooled with J(m) = Γ(m/2)/(√(m/2)·Γ((m−1)/2)), m = n₁ + n₂ − 2. NaN if a side has fewer than two
-    values or the pooled standard deviation is 0.
+    J(m)·(x̄ − ȳ)/s_pooled with J(m) = Γ(m/2)/(√(m/2)·Γ((m−1)/2)), m = n₁ + n₂ − 2. NaN if a group has fewer than
+    two values or the pooled standard deviation is 0.
     """
     a, b = summarise(values), summarise(reference)
     if a.n < 2 or b.n < 2:

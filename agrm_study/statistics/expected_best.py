@@ -11,9 +11,9 @@ from agrm_study.statistics.arrays import Floats
 def expected_best(values_N: ArrayLike, *, maximize: bool = True) -> tuple[Floats, Floats]:
     """Mean and standard deviation of the best of k = 1 … N draws, (N,) each (Dodge et al. 2019, equations 5 and 6).
 
-    Draws are independent and with replacement from the empirical distribution of the values: the i-th smallest is the
-    best of k with probability (i/N)^k − ((i−1)/N)^k. For values from an adaptive sampler, this describes a random
-    search among them, not the sampler.
+    Draws are independent and with replacement from the empirical distribution of the values: the i-th smallest value is
+    the best of k draws with probability (i/N)^k − ((i−1)/N)^k. For values from an adaptive sampler, the result
+    describes random search over these values, not the sampler.
 
     Args:
         values_N: Scores of the points of a search, finite.
@@ -24,7 +24,7 @@ def expected_best(values_N: ArrayLike, *, maximize: bool = True) -> tuple[Floats
     """
     values = np.sort(np.asarray(values_N, dtype=np.float64))
     if not values.size or not np.isfinite(values).all():
-        raise ValueError("the expected best needs finite values")
+        raise ValueError("the expected best requires at least one value and only finite values")
     values = values if maximize else values[::-1]
     n = values.size
     below = np.arange(n + 1) / n

@@ -1,11 +1,11 @@
 """Variance of a pooled estimate due to folds, in addition to the variance due to seeds and subjects.
 
-The subjects of a fold are tested by the same training runs. The effect that these runs share over the seeds, due to
-their training subjects, shifts all of the fold's subjects together, so that the variance between subjects alone is too
-small. With m the subjects' mean influence over the seeds, F folds of about n subjects each, and a two-way layout
-of seeds × folds of the fold means, the moment estimator (Searle, Casella & McCulloch 1992, chapter 4) is
+The subjects of a fold are tested by the same training runs. The effect of their training subjects, which the runs of
+all seeds share, shifts the results of all subjects of the fold together, so that the variance between subjects alone is
+too small. With m the subjects' mean influence over the seeds, F folds of about n subjects each, and a two-way layout
+seeds × folds of the fold means, the moment estimator (Searle, Casella & McCulloch 1992, chapter 4) is
 
-    between = n·variance of the fold means of m,         has expectation within + n·(fold² + (seed × fold)²/S),
+    between = n·variance of the fold means of m,         with expectation within + n·(fold² + (seed × fold)²/S),
     within = variance of m within the folds,
     fold²   = max((between − within)/n − (residual of the layout − residual inside the folds/n)/S, 0).
 
@@ -33,10 +33,10 @@ class FoldVariance:
 
     Attributes:
         variance: The variance.
-        between: Variance of the mean from its fold means alone, with F − 1 degrees of freedom: the least certain of the
-            mean squares whose difference is `variance`; its term in Satterthwaite's (1946) formula is therefore
-            between²/(F − 1).
-        n_folds: Folds, F.
+        between: Variance of the mean computed from the fold means alone, with F − 1 degrees of freedom. It is the
+            least certain of the mean squares from whose difference `variance` is computed, so its term in
+            Satterthwaite's (1946) formula is between²/(F − 1).
+        n_folds: Number of folds, F.
     """
 
     variance: Floats
@@ -72,14 +72,15 @@ def variance_of_folds(parts: Sequence[tuple[float, Floats, Ints]]) -> FoldVarian
 
 
 def fold_variance(parts: Sequence[tuple[float, Floats]], fold_N: Ints) -> FoldVariance:
-    """Variance of a contrast Σ cᵢ·meanᵢ over the same subjects due to folds.
+    """Variance due to folds of a contrast Σ cᵢ·meanᵢ over the same subjects.
 
     Args:
-        parts: Coefficient and influence (…, S, N) of each arm; arms paired by seed are one part, their sum.
+        parts: Coefficient and influence (…, S, N) of each arm; arms paired by seed form one part, which
+            contains their sum.
         fold_N: Fold of each subject.
 
     Returns:
-        The variance; zero for fewer than two folds, or if an arm has one seed.
+        The variance; zero for fewer than two folds, or if an arm has only one seed.
     """
     member_FN = np.equal.outer(np.unique(fold_N), fold_N).astype(np.float64)
     sizes_F = member_FN.sum(axis=1)

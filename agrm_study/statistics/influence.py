@@ -2,11 +2,12 @@
 
 θ̂ − θ ≈ mean of u over the subjects, so that the variance of θ̂ over subjects is the variance of u divided by N.
 Metrics of decisions use the jackknife, u = (N − 1)·(θ̂ − θ̂ without the subject) (Efron & Stein 1981). The area under
-the ROC curve uses placement values (DeLong, DeLong & Clarke-Pearson 1988), average precision the infinitesimal
-jackknife, the derivative of θ̂ with respect to a subject's weight (Jaeckel 1972).
+the ROC curve uses placement values (DeLong, DeLong & Clarke-Pearson 1988), and average precision uses the
+infinitesimal jackknife, the derivative of θ̂ with respect to a subject's weight (Jaeckel 1972).
 
-Axes: S seeds, N subjects, K classes. A subject that a seed did not evaluate has influence 0 there. Values are NaN if
-    the metric is undefined without a subject, and for metrics of scores if a class is too small.
+Axes: S seeds, N subjects, K classes. A subject that a seed did not evaluate has influence 0 for this seed.
+    Values are NaN if the metric is undefined when the subject is left out, and, for metrics of scores, if a class is
+    too small.
 """
 
 from __future__ import annotations
@@ -22,14 +23,14 @@ from agrm_study.statistics.arrays import Bools, Floats
 from agrm_study.statistics.classification import METRICS, SCREENING, Counts, one_hot_columns, split_counts
 
 FEWEST_OF_CLASS: Final = 10
-"""Minimum number of subjects of each class for the influence on areas under curves: intervals from fewer had coverage
-as low as 81 % in simulated studies (docs/statistics.md)."""
+"""Minimum number of subjects of each class for the influence on areas under curves: intervals from fewer subjects had
+coverage as low as 81 % in simulated studies (docs/statistics.md)."""
 
 
 def of_decisions(
     labels_N: ArrayLike, predicted_SN: ArrayLike, n_classes: int, metrics: Sequence[str]
 ) -> dict[str, Floats]:
-    """Influence (S, N) on metrics of decisions: names of `classification.METRICS`, with two classes of `SCREENING`."""
+    """Influence (S, N) on metrics of decisions: names in `METRICS`, or for two classes also in `SCREENING`."""
     known = METRICS | SCREENING
     return of_counts(labels_N, predicted_SN, n_classes, {name: known[name] for name in metrics})
 
@@ -45,7 +46,7 @@ def of_counts(
     Args:
         labels_N: Class index of each subject.
         predicted_SN: Predicted class; −1 if a seed did not evaluate a subject.
-        n_classes: K.
+        n_classes: Number of classes, K.
         functions: Counts (…, K) → (…,).
     """
     predicted = np.atleast_2d(np.asarray(predicted_SN))
@@ -67,7 +68,7 @@ def _scaled(influence_NS: Floats, present_S: ArrayLike) -> Floats:
 
 
 def _of_each_seed(function: Callable[[Bools, Floats], Floats], positive_N: ArrayLike, scores_SN: ArrayLike) -> Floats:
-    """Influence (S, N) on a metric of scores, from the influence for one seed on the subjects that it evaluated."""
+    """Influence (S, N) on a metric of scores, computed for each seed from the subjects that it evaluated."""
     positive = np.asarray(positive_N, dtype=bool)
     scores = np.atleast_2d(np.asarray(scores_SN, dtype=np.float64))
     out = np.zeros(scores.shape)

@@ -15,20 +15,21 @@ TOLERANCE = 1e-12
 
 
 def threshold_for(positive_N: ArrayLike, scores_N: ArrayLike, required: Requirement, least: float) -> float | None:
-    """The threshold t of the decision ``score ≥ t`` that reaches a required share at the lowest cost in the other
-    share.
+    """The threshold t of the decision ``score ≥ t`` that reaches a required sensitivity or specificity at the lowest
+    cost in the other.
 
-    For a required sensitivity this is the highest threshold that reaches it, for a required specificity the lowest. It
-    is one of the scores, or just above the highest score if only a decision without positives is specific enough.
+    For a required sensitivity, this is the highest threshold that reaches it; for a required specificity, the lowest.
+    The threshold is one of the scores, or just above the highest score if the required specificity is only reached
+    when no subject is classified as positive.
 
     Args:
         positive_N: Whether each subject is positive.
         scores_N: Probability of the positive class.
-        required: The share that must be reached, sensitivity or specificity.
-        least: Its minimum value, in (0, 1].
+        required: The metric that must reach `least`.
+        least: Minimum value of this metric, in (0, 1].
 
     Returns:
-        The threshold; None without a positive or without a negative subject.
+        The threshold; None if there are no positive or no negative subjects.
     """
     positive: Bools = np.asarray(positive_N, dtype=bool)
     scores: Floats = np.asarray(scores_N, dtype=np.float64)

@@ -1,7 +1,7 @@
 """Metrics of decisions between ordered classes: quadratically weighted kappa and mean absolute error.
 
-Class indices are the grades, one apart. Axes: S seeds, N subjects, K classes; a decision of −1 means that the seed did
-not evaluate the subject.
+Class indices are the grades, with a distance of 1 between adjacent classes. Axes: S seeds, N subjects, K classes; a
+decision of −1 means that the seed did not evaluate the subject.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ class OrderedScores:
 
 
 def quadratic_kappa(labels_N: ArrayLike, predicted_SN: ArrayLike, n_classes: int) -> OrderedScores:
-    """Cohen's kappa with quadratic weights (Cohen 1968), in [−1, 1]: 1 − Σ(y − ŷ)² / (the sum expected by chance).
+    """Cohen's kappa with quadratic weights (Cohen 1968), in [−1, 1]: 1 − Σ(y − ŷ)² / (the same sum expected by chance).
 
-    By chance, labels and decisions are paired at random with their observed frequencies. NaN if all labels and
-    decisions are one class.
+    Chance means that labels and decisions are paired at random with their observed frequencies. NaN if all labels and
+    decisions are of one class.
     """
     labels = np.asarray(labels_N, dtype=np.int64)
     predicted = np.atleast_2d(np.asarray(predicted_SN, dtype=np.int64))

@@ -1,4 +1,4 @@
-"""Metrics and intervals of one network of one trial on one part of the data, computed from its logits."""
+"""Metrics and intervals for one network of one trial on one part of the data, computed from its logits."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class PartScores:
 
         Args:
             rows: Rows of one trial and one part, one per window, at least one.
-            network: Requested network; the student is used if it has no rows (no teacher yet at the best epoch).
+            network: Requested network; if it has no rows (no teacher yet at the best epoch), the student is used.
         """
         name = network if (rows["network"] == network).any() else "student"
         own = rows[rows["network"] == name]
@@ -76,7 +76,7 @@ class PartScores:
         return {name: float((METRICS | SCREENING)[name](counts)[0]) for name in self.names}
 
     def intervals(self) -> dict[str, Interval]:
-        """95% interval of each metric over subjects, with the network fixed; undefined without errors."""
+        """95% interval of each metric over subjects, with the network fixed; undefined if the metric is 0 or 1."""
         influence = of_decisions(self.labels_N, self.decided_N[None], self.n_classes, self.names)
         out = {}
         for name, value in self.metrics.items():

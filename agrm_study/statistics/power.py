@@ -2,8 +2,8 @@
 
 The test is the t-test of `statistics.comparison`: variance and degrees of freedom come from the components of a
 difference, projected to other numbers of seeds and test subjects. Power is computed with the noncentral t distribution.
-With folds it is averaged over the distribution of the variance estimates, because an overestimated variance of folds
-also has fewer degrees of freedom, which the noncentral t distribution ignores.
+With folds, power is averaged over the distribution of the variance estimates, because an overestimated variance due to
+folds also has fewer degrees of freedom, which the noncentral t distribution ignores.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ POWER: Final = 0.8
 
 
 def power_of(delta: float, c: Components, level: float = 0.05) -> float:
-    """Probability that the two-sided test finds a true difference; NaN without any variance.
+    """Probability that the two-sided test detects a true difference; NaN if the variance is zero.
 
     Args:
         delta: The true difference, on the metric's scale.
@@ -40,7 +40,8 @@ def power_of(delta: float, c: Components, level: float = 0.05) -> float:
 
 
 def _power_with_folds(delta: float, c: Components, level: float) -> float:
-    """The power, averaged over mid-quantiles of the estimated variances of folds (rows) and of the rest (columns)."""
+    """The power, averaged over mid-quantiles of the variance due to folds (rows) and of the remaining variance
+    (columns)."""
     rest = replace(c, folds=0.0, between_folds=0.0)
     of_folds = _nodes(c.n_folds - 1.0, 64)[:, None]
     of_rest = _nodes(float(rest.df), 32)[None, :]
@@ -64,7 +65,7 @@ def _nodes(df: float, count: int) -> Floats:
 
 
 def smallest_detectable(c: Components, *, power: float = POWER, level: float = 0.05) -> float:
-    """The true difference that the test detects with a given probability; NaN without any variance."""
+    """The true difference that the test detects with a given probability; NaN if the variance is zero."""
     error = float(np.sqrt(c.variance))
     if not error > 0:
         return float("nan")
@@ -75,14 +76,14 @@ def smallest_detectable(c: Components, *, power: float = POWER, level: float = 0
 
 
 def assumed(seed_sd: float, disagreement: float, *, seeds: int, subjects: int) -> Components:
-    """Components of a difference in accuracy from assumptions instead of finished trials.
+    """Components of a difference in accuracy, computed from assumptions instead of finished trials.
 
     Args:
-        seed_sd: Standard deviation of an arm's accuracy over seeds, with the seeds of two arms as independent draws.
-        disagreement: Share of test subjects that only one of the two arms classifies correctly; the variance of the
-            difference between two binary outcomes with equal means (McNemar).
+        seed_sd: Standard deviation of an arm's accuracy over seeds; the seeds of the two arms are independent.
+        disagreement: Share of test subjects that only one of the two arms classifies correctly. It equals the
+            variance of the difference between two binary outcomes with equal means (McNemar).
         seeds: Number of seeds of each arm.
-        subjects: Test subjects.
+        subjects: Number of test subjects.
     """
     return Components(
         seeds=2 * seed_sd**2 / seeds,

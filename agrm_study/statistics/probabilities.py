@@ -1,4 +1,4 @@
-"""Class probabilities and decisions by subject, from the logits of its windows."""
+"""Class probabilities and decisions for each subject, from the logits of its windows."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ TIE = 1e-12
 
 
 def softmax(logits: ArrayLike, temperature: float = 1.0) -> Floats:
-    """Class probabilities in float64 over the last axis, logits divided by a temperature > 0.
+    """Softmax over the last axis in float64, with the logits divided by a temperature > 0.
 
     Raises:
         ValueError: If the temperature is not positive.
@@ -29,7 +29,7 @@ def softmax(logits: ArrayLike, temperature: float = 1.0) -> Floats:
 
 
 def average_by_group(probs_RK: ArrayLike, group_R: ArrayLike, n_groups: int) -> tuple[Floats, Ints]:
-    """Mean probabilities of each group of rows (windows of a subject), shape (n_groups, K), and rows per group.
+    """Mean probabilities (n_groups, K) of each group of rows (windows of a subject), and the number of rows per group.
 
     Groups without rows are NaN.
     """
@@ -42,10 +42,10 @@ def average_by_group(probs_RK: ArrayLike, group_R: ArrayLike, n_groups: int) -> 
 
 
 def decide(probs: ArrayLike) -> Ints:
-    """Class index by subject: the most probable class; with two classes, class 1 if p₁ ≥ 0.5; −1 where NaN.
+    """Class index by subject: the most probable class; with two classes, class 1 if p₁ ≥ 0.5; −1 for NaN.
 
-    Probabilities within `TIE` of each other count as equal, so that the order of averaging has no effect. Ties among
-    three or more classes go to the lower index.
+    Probabilities within `TIE` of each other count as equal, so that the order of averaging has no effect. With three
+    or more classes, ties go to the lower index.
     """
     p = np.asarray(probs, dtype=np.float64)
     absent = np.isnan(p).any(axis=-1)

@@ -5,14 +5,14 @@ paired t-test over their common seeds. The test of one arm at one look has the l
 
     limit = level / (looks · (arms − 1)),
 
-its Bonferroni share over looks and competing arms. The race drops an arm that is truly best (no other has a larger
+the Bonferroni correction over looks and competing arms. The race drops an arm that is truly best (no other has a larger
 expectation) only if one of these looks · (arms − 1) tests makes an error, so that
 
     P(a truly best arm is dropped) ≤ level,
 
-regardless of the other dropped arms and the times of inspection: the bound sums over all possible tests, not
-only over those performed. It requires the assumptions of the paired t-test: independent seeds and approximately normal
-differences.
+regardless of which other arms are dropped and when results are inspected: the bound sums over all possible tests, not
+only over the tests performed. It requires the assumptions of the paired t-test: independent seeds and approximately
+normal differences.
 
 Racing: Maron & Moore 1994; with paired tests over blocks (F-race): Birattari et al. 2002. The equal spending of the
 level over looks is the Bonferroni form of Pocock 1977; the restriction to tests of the best arm follows Hsu 1981
@@ -35,7 +35,7 @@ from agrm_study.statistics.arrays import Floats
 from agrm_study.statistics.probabilities import TIE
 
 LEAST_SEEDS: Final = 3
-"""Minimum number of common seeds of a test: with two, the t-test has one degree of freedom and almost no power."""
+"""Minimum number of common seeds for a test: with two, the t-test has one degree of freedom and almost no power."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +48,7 @@ class Out:
         n: Number of common seeds.
         difference: Mean of rival − arm.
         p: One-sided p value of the paired t-test.
-        limit: Level of the test; p is below it.
+        limit: Level of the test; p is at most this value.
     """
 
     arm: int
@@ -66,7 +66,7 @@ def looks(first: int, most: int, step: int = 1) -> tuple[int, ...]:
         ValueError: If a number is out of range.
     """
     if not LEAST_SEEDS <= first < most or step < 1:
-        raise ValueError(f"a race needs {LEAST_SEEDS} ≤ first < most and step ≥ 1, given {first}, {most}, {step}")
+        raise ValueError(f"a race requires {LEAST_SEEDS} ≤ first < most and step ≥ 1, given {first}, {most}, {step}")
     return tuple(range(first, most, step))
 
 
@@ -79,7 +79,7 @@ def paired_p(differences_AS: ArrayLike) -> Floats:
     """One-sided p value for the null hypothesis that the mean difference is ≤ 0, by row (A,); NaN entries are ignored.
 
     Rows with fewer than `LEAST_SEEDS` differences have p = 1. If all differences are the same positive number, so that
-    their variance is zero, the sign test's 2⁻ⁿ is used.
+    their variance is zero, p is 2⁻ⁿ, as in the sign test.
     """
     d = np.atleast_2d(np.asarray(differences_AS, dtype=np.float64))
     here = ~np.isnan(d)
@@ -105,8 +105,8 @@ def drop(values_AS: ArrayLike, inside: Collection[int], limit: float, *, keep: C
         keep: Rows that are never dropped.
 
     Returns:
-        Dropped arms in the order of the rows. Never all of ``inside``: the arm with the largest mean is never dropped,
-        and if missing seeds cause a cycle of arms that are each worse than the next, none of them is dropped.
+        Dropped arms in the order of the rows, never all of ``inside``. Without missing seeds, the arm with the largest
+        mean is never dropped; if missing seeds make every arm worse than another arm, no arm is dropped.
     """
     values = np.atleast_2d(np.asarray(values_AS, dtype=np.float64))
     rows = sorted(inside)
@@ -132,15 +132,15 @@ def race(
     """Simulate a race in which all values are known.
 
     Args:
-        values_AS: Metric of each arm at each of ``most`` seeds, larger is better.
-        first: Seeds before the first look.
+        values_AS: Metric of each arm for each of ``most`` seeds, larger is better.
+        first: Number of seeds before the first look.
         most: Maximum number of seeds.
-        level: Upper bound of the probability that a truly best arm is dropped.
-        step: Seeds between two looks.
+        level: Upper bound on the probability that a truly best arm is dropped.
+        step: Number of seeds between two looks.
         keep: Rows that are never dropped.
 
     Returns:
-        For each dropped arm, the number of seeds at that look and the reason.
+        For each dropped arm, the number of seeds when it was dropped, and the reason.
     """
     values = np.atleast_2d(np.asarray(values_AS, dtype=np.float64))
     at = looks(first, most, step)
@@ -155,5 +155,5 @@ def race(
 
 
 def seeds_used(outs: dict[int, tuple[int, Out]], arms: int, most: int) -> int:
-    """Number of trials of a race: the seeds of every arm until it was dropped."""
+    """Number of trials in a race: the seeds of each arm until it was dropped, summed over the arms."""
     return sum(outs[arm][0] if arm in outs else most for arm in range(arms))

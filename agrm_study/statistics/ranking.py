@@ -51,7 +51,7 @@ def _weights(weights_BN: ArrayLike | None, n: int) -> Floats:
 
 
 def average_precision(positive_N: ArrayLike, scores_N: ArrayLike, weights_BN: ArrayLike | None = None) -> Floats:
-    """Average precision of every weighting, (B,); NaN if no positive subject has weight."""
+    """Average precision for each weighting, (B,); NaN if no positive subject has weight."""
     true, false, _ = cumulated(positive_N, scores_N, _weights(weights_BN, np.size(scores_N)))
     total = true[:, -1]
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -61,7 +61,7 @@ def average_precision(positive_N: ArrayLike, scores_N: ArrayLike, weights_BN: Ar
 
 
 def roc_auc(positive_N: ArrayLike, scores_N: ArrayLike, weights_BN: ArrayLike | None = None) -> Floats:
-    """Area under the ROC curve of every weighting, (B,); NaN if a class has no weight."""
+    """Area under the ROC curve for each weighting, (B,); NaN if a class has no weight."""
     true, false, _ = cumulated(positive_N, scores_N, _weights(weights_BN, np.size(scores_N)))
     total = true[:, -1] * false[:, -1]
     middle = true - np.diff(true, axis=1, prepend=0.0) / 2
@@ -72,7 +72,7 @@ def roc_auc(positive_N: ArrayLike, scores_N: ArrayLike, weights_BN: ArrayLike | 
 def at_each_seed(
     metric: Callable[[ArrayLike, ArrayLike, ArrayLike | None], Floats], positive_N: ArrayLike, scores_SN: ArrayLike
 ) -> Floats:
-    """A metric of `RANKING` for each seed (S,), over the subjects that it scored (NaN elsewhere)."""
+    """A metric of `RANKING` for each seed (S,), over the subjects that the seed scored (other scores are NaN)."""
     positive, scores = np.asarray(positive_N, dtype=bool), np.atleast_2d(np.asarray(scores_SN, dtype=np.float64))
     here_SN = ~np.isnan(scores)
     return np.array([float(metric(positive[h], s[h], None)[0]) for s, h in zip(scores, here_SN, strict=True)])
@@ -86,7 +86,7 @@ def precision_recall_curve(positive_N: ArrayLike, scores_N: ArrayLike) -> Precis
     """
     true, false, thresholds = cumulated(positive_N, scores_N, _weights(None, np.size(scores_N)))
     if true[0, -1] == 0:
-        raise ValueError("a precision–recall curve needs at least one positive")
+        raise ValueError("a precision–recall curve requires at least one positive subject")
     recall = np.append(0.0, true[0] / true[0, -1])
     precision = np.append(1.0, true[0] / (true[0] + false[0]))
     return PrecisionRecall(recall, precision, thresholds)
@@ -100,7 +100,7 @@ def roc_curve(positive_N: ArrayLike, scores_N: ArrayLike) -> Roc:
     """
     true, false, _ = cumulated(positive_N, scores_N, _weights(None, np.size(scores_N)))
     if true[0, -1] == 0 or false[0, -1] == 0:
-        raise ValueError("a ROC curve needs both classes")
+        raise ValueError("an ROC curve requires both classes")
     return Roc(np.append(0.0, false[0] / false[0, -1]), np.append(0.0, true[0] / true[0, -1]))
 
 

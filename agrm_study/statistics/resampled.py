@@ -36,14 +36,14 @@ def exact_floor(n: int) -> float:
 
 
 def sign_flip(differences: ArrayLike, max_exact: int = 20) -> ExactTest:
-    """Exact sign-flip (paired permutation) test of a mean difference of 0; all 2ⁿ flips.
+    """Exact sign-flip (paired permutation) test of a mean difference of 0, over all 2ⁿ sign flips.
 
     Raises:
         ValueError: If there are more differences than `max_exact`.
     """
     d = np.asarray(differences, dtype=np.float64)
     if d.size > max_exact:
-        raise ValueError(f"exact sign flips are meant for at most {max_exact} pairs, given {d.size}")
+        raise ValueError(f"the exact sign-flip test is limited to {max_exact} pairs, given {d.size}")
     if d.size == 0:
         return ExactTest(math.nan, 1.0)
     signs = np.array(list(itertools.product([1.0, -1.0], repeat=d.size)))

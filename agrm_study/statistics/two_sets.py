@@ -9,7 +9,8 @@ seeds are crossed with sets, so that their effect enters through the differences
 subjects of the two sets are independent, so that their variances add. The variance of d_s estimates the first and last
 terms. The estimate is therefore the estimate of `two_way` with seeds = Var(d)/S and the sums of the sets' subject and
 interaction components; the degrees of freedom of the summed subject variances follow Welch–Satterthwaite (Satterthwaite
-1946; Welch 1947). Crossed readers over independent groups of cases: Obuchowski & Rockette (1995), Hillis (2007).
+1946; Welch 1947). For readers crossed with independent groups of cases, see Obuchowski & Rockette (1995)
+and Hillis (2007).
 
 Axes: S seeds, N and M subjects of the sets; leading axes (simulated studies) are kept.
 """
@@ -41,7 +42,7 @@ def components_of_sets(
     Args:
         values_S: Metric for each seed on the first set, (…, S).
         influence_SN: Influence of each subject of the first set, (…, S, N).
-        other_values_S: Metric of the same seeds, in the same order, on the other set.
+        other_values_S: Metric for the same seeds, in the same order, on the other set.
         other_influence_SM: Influence of each subject of the other set, (…, S, M).
         fold_SN: Fold that tested each subject of the first set; None for a single split. The variances due to folds are
             summed over the sets.

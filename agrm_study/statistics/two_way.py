@@ -1,11 +1,11 @@
 """Two-way variance of a seed-averaged metric: seeds × subjects, with intervals and a t-test.
 
 A metric averaged over S seeds on N subjects has two sources of random variation: seeds and subjects. With u the
-influence values of `statistics.influence` (S, N), centred by seed, and values the metric for each seed, the variance
-of the mean has the estimates
+influence values of `statistics.influence` (S, N), centred by seed, and values the metric for each seed, the components
+of the variance of the mean are estimated as
 
     seeds       = variance of values / S,                   which contains the interaction,
-    subjects    = variance of the subjects' mean u / N,     which also contains it,
+    subjects    = variance of the subjects' mean u / N,     which also contains the interaction,
     interaction = residual mean square of u / (S·N).
 
 The variance of the mean is seeds + max(subjects − interaction, 0), and never less than subjects: the crossed
@@ -34,16 +34,18 @@ from agrm_study.statistics.fold_variance import variance_of_folds
 ROUNDING: Final = 1e-12
 """Differences and standard errors below this are treated as rounding errors."""
 MOST_DF: Final = 3.0
-"""Upper bound of the degrees of freedom as a multiple of the seeds' degrees of freedom, since few seeds estimate the
-shares poorly."""
+"""Upper bound on the degrees of freedom as a multiple of the seeds' degrees of freedom, since few seeds estimate the
+shares of the variance poorly."""
 FEWEST_SUBJECTS: Final = 10
 """Minimum number of subjects for a variance: intervals from eight had coverage as low as 87 % in simulations."""
 SHAPE: Final = 1.5
-"""Power of θ(1−θ) that the variance of a bounded metric is proportional to (`bounded_interval`); 1 for a proportion."""
+"""Exponent p with which the variance of a bounded metric is proportional to (θ(1−θ))^p (`bounded_interval`); 1 for a
+proportion."""
 NEWTON_STEPS: Final = 20
 """Maximum number of Newton steps; most intervals need five."""
 SHARED_LEVEL: Final = 0.02
-"""Level of the F-test for a seed effect that arms share: unjustified pairing makes the test of differences liberal."""
+"""Level of the F-test for a seed effect that arms share; small, since unjustified pairing makes the test of differences
+liberal."""
 FEWEST_TO_PAIR: Final = 3
 """Minimum number of seeds for pairing; two seeds cannot show a common effect."""
 
@@ -53,15 +55,15 @@ class Components:
     """Variances of a mean, or of a contrast of means, by source; numbers or arrays of equal shape.
 
     Attributes:
-        seeds: Variance from seeds on these subjects, interaction included.
-        subjects: Variance from subjects for these seeds, interaction included.
-        interaction: Variance from the interaction, contained in both.
+        seeds: Variance due to seeds for these subjects, including the interaction.
+        subjects: Variance due to subjects for these seeds, including the interaction.
+        interaction: Variance due to the interaction, contained in both `seeds` and `subjects`.
         seed_df: Degrees of freedom of `seeds`.
         subject_df: Degrees of freedom of `subjects`.
         n_seeds: Number of seeds (of the arm with the fewest seeds).
         n_subjects: Number of subjects.
         folds: Variance due to pooled folds (`statistics.fold_variance`); 0 for a single split.
-        between_folds: Variance of the mean from its fold means alone, from which `folds` is estimated.
+        between_folds: Variance of the mean computed from the fold means alone, from which `folds` is estimated.
         n_folds: Number of folds; 1 for a single split.
     """
 
@@ -93,8 +95,8 @@ class Components:
 
     @property
     def shares(self) -> tuple[Floats, Floats, Floats]:
-        """Shares of the variance due to seeds, subjects and their interaction; NaN without any variance. Together with
-        the share of folds they sum to 1."""
+        """Shares of the variance due to seeds, subjects and their interaction; NaN if the variance is zero. Together
+        with the share due to folds, they sum to 1."""
         seeds = np.maximum(np.asarray(self.seeds, dtype=np.float64) - self.interaction, 0.0)
         subjects = np.maximum(np.asarray(self.subjects, dtype=np.float64) - self.interaction, 0.0)
         total = seeds + subjects + self.interaction + self.folds
@@ -103,16 +105,16 @@ class Components:
 
     @property
     def fold_share(self) -> Floats:
-        """Share of the variance due to folds; NaN without any variance."""
+        """Share of the variance due to folds; NaN if the variance is zero."""
         return np.asarray(1.0 - sum(self.shares), dtype=np.float64)
 
     def half_width(self, level: float = 0.95) -> Floats:
-        """Half the width of the t interval on the metric's own scale."""
+        """Half the width of the t interval on the scale of the metric."""
         return np.asarray(special.stdtrit(self.df, 0.5 + level / 2) * np.sqrt(self.variance), dtype=np.float64)
 
     def projected(self, *, seeds: float = 1.0, subjects: float = 1.0) -> Components:
-        """Expected components with seeds and subjects multiplied by these factors, if the estimated variances hold;
-        the number of folds is unchanged."""
+        """Expected components with the numbers of seeds and subjects multiplied by these factors, if the estimated
+        variances are correct; the number of folds is unchanged."""
         pure_seeds = np.maximum(np.asarray(self.seeds) - self.interaction, 0.0) / seeds
         pure_subjects = np.maximum(np.asarray(self.subjects) - self.interaction, 0.0) / subjects
         both = np.asarray(self.interaction) / (seeds * subjects)
@@ -162,13 +164,13 @@ def components(values_S: ArrayLike, influence_SN: ArrayLike, fold_SN: Ints | Non
 
 
 def _with_folds(found: Components, parts: list[tuple[float, Floats, Ints]]) -> Components:
-    """Components of pooled folds."""
+    """The components with the variance due to pooled folds."""
     of_folds = variance_of_folds(parts)
     return replace(found, folds=of_folds.variance, between_folds=of_folds.between, n_folds=of_folds.n_folds)
 
 
 def of_one_network(influence_N: ArrayLike) -> Components | None:
-    """Components with the network fixed, so that only subjects vary; None for fewer than `FEWEST_SUBJECTS`."""
+    """Components with the network fixed, so that only subjects vary; None for fewer than `FEWEST_SUBJECTS` subjects."""
     u = np.asarray(influence_N, dtype=np.float64)
     if u.shape[-1] < FEWEST_SUBJECTS:
         return None
@@ -185,7 +187,7 @@ def of_one_network(influence_N: ArrayLike) -> Components | None:
 
 
 def _of_subjects(influence_SN: Floats) -> tuple[Floats, Floats, Floats]:
-    """Variance from subjects, its degrees of freedom, and the interaction."""
+    """Variance due to subjects, its degrees of freedom, and the interaction."""
     s, n = influence_SN.shape[-2:]
     u = influence_SN - influence_SN.mean(axis=-1, keepdims=True)
     mean_N = u.mean(axis=-2)
@@ -197,7 +199,7 @@ def _of_subjects(influence_SN: Floats) -> tuple[Floats, Floats, Floats]:
 def subject_variance(influence_N: ArrayLike) -> tuple[Floats, Floats]:
     """Variance of a mean over subjects and its degrees of freedom, from influence values (…, N).
 
-    The degrees of freedom match the variance's estimated variance, 2·V²/Var(V), and are at most N − 1.
+    The degrees of freedom are 2·V²/Var(V), where V is the variance and Var(V) is estimated, and at most N − 1.
     """
     u = np.asarray(influence_N, dtype=np.float64)
     u = u - u.mean(axis=-1, keepdims=True)
@@ -217,8 +219,8 @@ def combined(
 
     Args:
         parts: Coefficient, values (S) and influence (S, N) of each arm.
-        paired: Whether to pair the arms by seed, which requires the same seeds in the same order; otherwise each
-            arm's seeds count as independent draws.
+        paired: Whether to pair the arms by seed, which requires the same seeds in the same order; otherwise the
+            seeds of each arm are treated as independent.
         folds: Fold that tested each subject in each arm, (S, N) each; None for a single split.
 
     Returns:
@@ -255,10 +257,10 @@ def combined(
 def bounded_interval(
     mean: ArrayLike, c: Components, *, low: float = 0.0, high: float = 1.0, level: float = 0.95, shape: float = SHAPE
 ) -> Floats:
-    """Score interval (2, …) of a mean between two bounds.
+    """Score interval (2, …) for a mean that lies between two bounds.
 
-    The ends are the values θ at which |x − θ| equals the half-width expected at θ. As for a proportion (Wilson 1927),
-    the variance at θ is assumed to be smaller near the bounds than in the middle: V·(θ(1−θ)/(x(1−x)))^p
+    The endpoints are the values θ at which |x − θ| equals the half-width expected at θ. As for a proportion (Wilson
+    1927), the variance at θ is assumed to be smaller near the bounds than in the middle: V·(θ(1−θ)/(x(1−x)))^p
     with p = `shape`. With p = 1, intervals near a bound miss the mean on one side, since a small sample often lacks the
     rare seeds far from the bound (docs/statistics.md).
 
@@ -272,7 +274,7 @@ def bounded_interval(
 
 
 def _score_ends(x: Floats, half: Floats, shape: float) -> Floats:
-    """Ends (2, …) of a score interval between 0 and 1, by Newton's method for their distances from x in logits.
+    """Endpoints (2, …) of a score interval between 0 and 1, by Newton's method for their logit distances from x.
 
     Solves log|x − θ| = log(half) + p/2·log(θ(1−θ)/(x(1−x))), which increases with the distance of θ from x.
     """
@@ -292,7 +294,7 @@ def _score_ends(x: Floats, half: Floats, shape: float) -> Floats:
 
 
 def difference_interval(delta: ArrayLike, c: Components, level: float = 0.95) -> Floats:
-    """t interval (2, …) of a contrast of means; NaN if the variance is zero."""
+    """t interval (2, …) for a contrast of means; NaN if the variance is zero."""
     x, half = np.asarray(delta, dtype=np.float64), c.half_width(level)
     return np.where(half > ROUNDING, np.stack([x - half, x + half]), np.nan)
 
@@ -307,13 +309,14 @@ def t_test(delta: ArrayLike, c: Components) -> Floats:
 
 
 def seeds_move_together(values_AS: ArrayLike, level: float = SHARED_LEVEL) -> Any:
-    """Whether arms share a seed effect: F-test of the seeds in the two-way layout arms × seeds, p below the level.
+    """Whether arms share a seed effect, by an F-test for the seeds in the two-way layout arms × seeds.
 
     Args:
-        values_AS: Metric of at least two arms at the same seeds, (…, A, S).
+        values_AS: Metric of at least two arms for the same seeds, (…, A, S).
+        level: Level of the test.
 
     Returns:
-        A bool, or an array of them for leading axes; False for fewer than two arms or `FEWEST_TO_PAIR` seeds.
+        A bool, or an array of bools if there are leading axes; False for fewer than two arms or `FEWEST_TO_PAIR` seeds.
     """
     x = np.asarray(values_AS, dtype=np.float64)
     a, s = x.shape[-2:]
