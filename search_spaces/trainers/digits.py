@@ -14,7 +14,7 @@ class Digits(ags.Trainer):
     """Adam on shuffled batches; the state of network and optimizer is saved after an epoch."""
 
     class Options(ags.Options):
-        """Channels of the first convolution, and the learning rate."""
+        """Number of channels of the first convolution, and the learning rate."""
 
         channels: int = 16
         lr: float = 2e-3

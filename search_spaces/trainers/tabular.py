@@ -21,11 +21,11 @@ class Tabular(ags.Trainer):
         """The model and its settings."""
 
         model: Literal["logistic", "forest"] = "logistic"
-        """Which model."""
+        """Type of the model."""
         c: float = 1.0
         """Inverse strength of the logistic regression's L2 penalty."""
         trees: int = 200
-        """Trees of the forest."""
+        """Number of trees in the forest."""
 
     @classmethod
     def samples(cls):
@@ -51,7 +51,7 @@ class Tabular(ags.Trainer):
         return self.model.predict_proba(self.rows(ids))
 
     def save(self, folder):
-        """A trial has one epoch: an interrupted one starts again."""
+        """Nothing is saved: a trial has one epoch, and an interrupted trial starts again."""
 
     def rows(self, ids):
         return TABLE.data[np.array([int(i) for i in ids])]

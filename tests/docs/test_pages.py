@@ -128,9 +128,9 @@ def test_the_records_are_read_as_the_page_says(
 
 
 def test_the_failure_classes_are_all_explained_and_those_that_wait_are_named() -> None:
-    rows = re.findall(r"^\| `(\w+)` \| [^|]+ \| (again|waits) \| [^|]+ \|$", PAGES["errors.md"], flags=re.MULTILINE)
+    rows = re.findall(r"^\| `(\w+)` \| [^|]+ \| (yes|no) \| [^|]+ \|$", PAGES["errors.md"], flags=re.MULTILINE)
     assert [name for name, _ in rows] == list(FAILURE_CLASSES)
-    assert {name for name, next_ in rows if next_ == "waits"} == DETERMINISTIC
+    assert {name for name, next_ in rows if next_ == "no"} == DETERMINISTIC
 
 
 def test_every_figure_has_a_picture_and_says_how_to_read_it() -> None:
