@@ -1,7 +1,7 @@
 """Distributed hyperparameter and ablation studies of semi-supervised video models.
 
 Importing the package loads neither torch, ray, pandas nor matplotlib: each public name is imported when it is first
-used. What is public is listed in `__all__`; everything else may change without notice.
+used. The public names are listed in `__all__`; everything else may change without notice.
 """
 
 from importlib import import_module
@@ -38,7 +38,7 @@ _PUBLIC = {
     "table": "agrm_study.study.parts.decorators",
     "threshold": "agrm_study.study.parts.decorators",
 }
-"""Public name → module that defines it, with the name that it has there where that is another."""
+"""Public name → module that defines it, and its name in that module if different."""
 
 __all__ = ["__version__", *_PUBLIC]
 

@@ -1,4 +1,4 @@
-"""`python -m agrm_study` is `agrm-study`."""
+"""Entry point of `python -m agrm_study`, equivalent to `agrm-study`."""
 
 from agrm_study.cli import main
 

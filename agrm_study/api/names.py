@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def known_names() -> Mapping[str, Collection[str]]:
-    """Names of shipped parts, by the dotted field that accepts them; the parts are not imported."""
+    """Names of shipped parts, keyed by the dotted name of the field that accepts them; the parts are not imported."""
     from agrm_study.report.figures import FIGURES
     from agrm_study.report.tables import TABLES
     from agrm_study.study.recipe import AGRM
@@ -34,7 +34,7 @@ def known_names() -> Mapping[str, Collection[str]]:
 
 
 def all_names(own: OwnParts) -> Mapping[str, Collection[str]]:
-    """Names of shipped parts and of the parts that a study provides, by the dotted field that accepts them."""
+    """Names of shipped parts and of a study's own parts, keyed by the dotted name of the field that accepts them."""
     names, added = known_names(), own.names()
     return {field: [*known, *added.get(field, ())] for field, known in names.items()}
 

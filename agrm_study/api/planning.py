@@ -46,7 +46,7 @@ from agrm_study.records.study_file import read_study
 from agrm_study.study.study import Study
 
 OnShape = Callable[[int, int, str], None]
-"""Called with the number of the shape being timed, the total, and a description."""
+"""Callback that receives the number of the shape being timed, the total, and a description."""
 
 
 def plan_study(
@@ -206,7 +206,7 @@ def _longer_notes(
     elif store.root.children() and not store.look(code_version()):
         lost = "the saved states come from a different version of the code"
     else:
-        lost = "no state of these was kept (`sharing: keep` keeps those of later trials)"
+        lost = "no states of these trials were saved (`sharing: keep` saves the states of later trials)"
     return longer_notes(longer, lost=lost)
 
 

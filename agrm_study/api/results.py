@@ -177,7 +177,7 @@ class Results:
         names = {a.name: a for a in study.arms}
         against = reference if reference is not None else study.reference
         if against is None:
-            raise InputError("the study has no reference: name one", field="reference", allowed=", ".join(names))
+            raise InputError("the study has no reference: specify one", field="reference", allowed=", ".join(names))
         for field, name in (("arm", arm), ("reference", against)):
             _known(field, name, names)
         if arm == against:

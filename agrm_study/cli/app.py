@@ -52,11 +52,11 @@ STORAGE_FAULTS = frozenset(
 
 @click.group(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
-    epilog="Screening research only: nothing here diagnoses anybody.",
+    epilog="For screening research only; not a diagnostic device.",
 )
 @click.version_option(__version__, prog_name="agrm-study")
 def app() -> None:
-    """Run hyperparameter and ablation studies of semi-supervised video models, from one file to one table."""
+    """Run hyperparameter and ablation studies of semi-supervised video models, defined in one file."""
 
 
 for command in (

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("results", type=str, shell_complete=complete_results)
-@click.option("--weights", is_flag=True, help="Also best weights of trials that no reported arm needs.")
-@click.option("--all-weights", is_flag=True, help="Also best weights of reported arms.")
+@click.option("--weights", is_flag=True, help="Also include the best weights of trials that no reported arm needs.")
+@click.option("--all-weights", is_flag=True, help="Also include the best weights of reported arms.")
 @click.option("--dry-run", is_flag=True, help="List only; remove nothing.")
 @click.option("--yes", is_flag=True, help="Remove without confirmation.")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable, on stdout, without confirmation.")
@@ -27,10 +27,9 @@ def clean(results: str, weights: bool, all_weights: bool, dry_run: bool, yes: bo
     """List files that neither tables nor resumed trials of RESULTS need, and remove them after confirmation.
 
     These are temporary files of killed processes, claims of joined runs that have ended, checkpoints of trials that
-    have finished or are no longer in the plan, and states that no trial needs. With --weights also the best weights of
-    trials that are not reported: those that are no longer in the plan, and those of arms that a race stopped. Records
-    are never removed, so no table changes. `export` and `explain` need weights. Without a terminal, nothing is removed
-    unless --yes is given.
+    have finished or are no longer in the plan, and states that no trial needs. With --weights, the best weights of
+    trials no longer in the plan and of arms stopped by a race are included. Records are never removed, so no table
+    changes. `export` and `explain` need weights. Without a terminal, nothing is removed unless --yes is given.
     """
     from agrm_study.execution.clean import Which, remove, unneeded
 

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from agrm_study.study.recipe import Recipe
     from agrm_study.training.data.check import CheckReport
 
-WORKERS = click.option("--workers", type=click.IntRange(min=1), default=None, help="Processes. [default: one per core]")
+WORKERS = click.option(
+    "--workers", type=click.IntRange(min=1), default=None, help="Number of processes. [default: one per core]"
+)
 STUDY = click.option(
     "--study", default=None, metavar="STUDY", help="Take frame rate, crop, size and views from this study."
 )
@@ -27,13 +29,17 @@ LAYOUT_NAMES = tuple(name.replace("_", "-") for name in LAYOUTS)
 
 @click.group()
 def data() -> None:
-    """Make a synthetic data set, index a real one, check it, decode it once."""
+    """Generate a synthetic data set; index, check or decode a real one."""
 
 
 @data.command()
 @click.argument("out", type=click.Path(path_type=Path))
-@click.option("--subjects", type=click.IntRange(min=6), default=60, show_default=True, help="Labelled children.")
-@click.option("--unlabelled", type=click.IntRange(min=0), default=60, show_default=True, help="Unlabelled clips.")
+@click.option(
+    "--subjects", type=click.IntRange(min=6), default=60, show_default=True, help="Number of labelled children."
+)
+@click.option(
+    "--unlabelled", type=click.IntRange(min=0), default=60, show_default=True, help="Number of unlabelled clips."
+)
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option(
     "--difficulty",
@@ -45,7 +51,9 @@ def data() -> None:
 @click.option(
     "--picture", type=click.Path(path_type=Path), default=None, help="Also draw sample clips into this PNG file."
 )
-@click.option("--workers", type=click.IntRange(min=1), default=None, help="Processes. [default: one per core]")
+@click.option(
+    "--workers", type=click.IntRange(min=1), default=None, help="Number of processes. [default: one per core]"
+)
 def synth(
     out: Path, subjects: int, unlabelled: int, seed: int, difficulty: str, picture: Path | None, workers: int | None
 ) -> None:
@@ -53,7 +61,7 @@ def synth(
     from agrm_study.cli.progress_bar import progress_bar
     from agrm_study.training.data.datasets.synthetic import contact_sheet, write_synthetic
 
-    with progress_bar("Drawing videos") as on_progress:
+    with progress_bar("Generating videos") as on_progress:
         manifest = write_synthetic(
             out,
             subjects=subjects,
@@ -78,10 +86,10 @@ def synth(
 @PARTS
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the manifest.")
 @click.option("--append", is_flag=True, help="Add to the manifest in OUT instead of replacing it.")
-@click.option("--labels", type=click.Path(path_type=Path), default=None, help="The CSV of labels (spwvd).")
+@click.option("--labels", type=click.Path(path_type=Path), default=None, help="CSV file with the labels (spwvd).")
 @click.option(
     "--label", "spellings", multiple=True, metavar="TEXT=LABEL",
-    help="Label for a text in the data, e.g. 1=genu_varum. May be repeated.",
+    help="Label for a value in the data, e.g. 1=genu_varum. May be repeated.",
 )  # fmt: skip
 @click.option(
     "--view", "views", type=int, multiple=True, metavar="DEG",
@@ -91,10 +99,10 @@ def synth(
     "--fps",
     type=click.FloatRange(min=0, max=1000, min_open=True),
     default=None,
-    help="Read folders of numbered images as videos of this frame rate. [default: leave them out]",
+    help="Read folders of numbered images as videos with this frame rate. [default: leave them out]",
 )
-@click.option("--site", metavar="NAME", default=None, help="Site of the videos for which PATH states none.")
-@click.option("--json", "as_json", is_flag=True, help="Print the files taken, left out and unreadable as JSON.")
+@click.option("--site", metavar="NAME", default=None, help="Site of the videos for which PATH specifies none.")
+@click.option("--json", "as_json", is_flag=True, help="Print the included, left-out and unreadable files as JSON.")
 @WORKERS
 def index(
     path: Path,
@@ -110,7 +118,7 @@ def index(
     as_json: bool,
     workers: int | None,
 ) -> None:
-    """Read the videos under PATH and write a manifest (Parquet, and a CSV to look at) into a folder."""
+    """Read the videos under PATH and write a manifest to a folder, as Parquet and CSV."""
     from agrm_study.api.names import own_name
     from agrm_study.cli.progress_bar import progress_bar
     from agrm_study.study.errors import InputError
@@ -124,7 +132,7 @@ def index(
     before = list(read_manifest(out / "manifest.parquet", require_files=False).clips) if append else []
     chosen = layout_of(own_name("layout", layout.replace("-", "_"), parts))
     if labels is not None and not chosen.takes_labels:
-        raise InputError("this layout reads no separate labels", field="--labels", given=str(labels))
+        raise InputError("this layout does not read labels from a separate file", field="--labels", given=str(labels))
     survey = chosen.survey(existing(path), options)
     with progress_bar("Reading videos") as on_progress:
         examined = examine(

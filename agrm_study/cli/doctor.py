@@ -27,8 +27,8 @@ MARKS = {"ok": "[green]✓[/]", "note": "[yellow]·[/]", "problem": "[red]✗[/]
 def doctor(results: str, address: str | None, with_ray: bool, as_json: bool) -> int:
     """Check whether this machine can run a study whose results go to RESULTS (default: ./results).
 
-    Each line is ok, a note (worth knowing), or a problem (would stop a study) with what to do. The exit code is 1
-    if there is a problem. Nothing is changed; files written for the checks are removed afterwards.
+    Each line is ok, a note, or a problem that would stop a study, with a remedy. The exit code is 1 if there is a
+    problem. Nothing is changed; files written for the checks are removed afterwards.
     """
     findings = _findings(results, address, with_ray)
     if as_json:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @click.option(
     "--manifest", type=click.Path(path_type=Path), default=None, help="Manifest of an external labelled data set."
 )
-@click.option("--name", default=None, metavar="NAME", help="Name of that set in tables and records.")
+@click.option("--name", default=None, metavar="NAME", help="Name of the external set in tables and records.")
 @click.option(
     "--distinct-subjects", is_flag=True,
     help="Treat subject ids that also occur in the study as different people.",
@@ -41,7 +41,9 @@ if TYPE_CHECKING:
     "--seed", type=click.IntRange(min=0, max=2**31 - 1), default=0, show_default=True,
     help="With --corrupt: seed of the corruptions.",
 )  # fmt: skip
-@click.option("--arm", "arms", multiple=True, metavar="NAME", help="Only this arm. May be repeated. [default: all]")
+@click.option(
+    "--arm", "arms", multiple=True, metavar="NAME", help="Evaluate only this arm. May be repeated. [default: all]"
+)
 @click.option("--again", is_flag=True, help="Repeat recorded evaluations.")
 @click.option("--address", metavar="ADDR", default=None, help="Address of a running Ray cluster, or auto.")
 @click.option(

@@ -63,7 +63,7 @@ def explain(
     from agrm_study.study.errors import InputError
 
     if (trial is None) == (arm is None):
-        raise click.UsageError("name one trial: its id, or --arm NAME (with --seed and --task)")
+        raise click.UsageError("specify one trial: its id, or --arm NAME (with --seed and --task)")
     if trial is not None and not (seed is None and task is None):
         raise click.UsageError("--seed and --task require --arm; a TRIAL determines both")
     if "://" in results:

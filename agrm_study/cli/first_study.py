@@ -113,7 +113,7 @@ def facts_of(manifest: Path, study_file: Path) -> DataFacts:
         unlabelled=unlabelled,
         boxes=bool(used) and all(clip.boxes is not None for clip in used),
         seconds=min((clip.seconds for clip in used), default=0.0),
-        summary=f"{len(label_of)} labelled subjects ({by_label}), {unlabelled} unlabelled clips to draw from.",
+        summary=f"{len(label_of)} labelled subjects ({by_label}), {unlabelled} unlabelled clips to sample from.",
         remarks=tuple(remarks),
     )
 
@@ -157,7 +157,7 @@ def first_study(name: str, facts: DataFacts, *, cpus: int, gpus: int) -> str:
 def _settings(facts: DataFacts, gpus: int) -> str:
     """The `set` section: active for synthetic data, otherwise commented out."""
     if facts.synthetic:
-        return f"{ABOVE_SETTINGS} Small enough for two processors.\nset:\n{SMALL}"
+        return f"{ABOVE_SETTINGS} Small enough for two CPU cores.\nset:\n{SMALL}"
     head = "# set:\n"
     if not facts.unlabelled:
         head = "set:\n" + line("  ssl.method: supervised", "there are no unlabelled clips")
@@ -171,14 +171,14 @@ def _settings(facts: DataFacts, gpus: int) -> str:
         )
     clip = Clip()
     wanted = clip.frames / clip.fps
-    lines = [line("#   epochs: 60", "the protocol's are at most 100, with early stopping")]
+    lines = [line("#   epochs: 60", "the protocol uses at most 100, with early stopping")]
     if facts.boxes:
         lines.append(line("#   clip.crop: person_box", "the manifest has person boxes; the paper uses the whole frame"))
     if facts.seconds < wanted:
         frames = max(2, int(facts.seconds * clip.fps))
-        comment = f"your shortest clip has {facts.seconds:.1f} s, the protocol's window {wanted:.1f} s"
+        comment = f"your shortest clip is {facts.seconds:.1f} s long, the protocol's window {wanted:.1f} s"
         lines.append(line(f"#   clip.frames: {frames}", comment))
-    return f"{ABOVE_SETTINGS} Uncomment what you want.\n{head}{''.join(lines)}"
+    return f"{ABOVE_SETTINGS} Uncomment lines as needed.\n{head}{''.join(lines)}"
 
 
 def _arms(ssl: bool) -> tuple[str, ...]:
@@ -202,7 +202,7 @@ def _resources(cpus: int, gpus: int) -> str:
     share = max(1, min(4, cpus // max(1, gpus)))
     text = f"resources: {{cpu: {share}, gpu: 1}}" if gpus else "resources: {cpu: 1, gpu: 0}"
     here = f"{counted(cpus, 'processor')} and {counted(gpus, 'GPU') if gpus else 'no GPU'}"
-    more = "; gpu: 0.5 puts two trials on one" if gpus else ""
+    more = "; gpu: 0.5 runs two trials on one" if gpus else ""
     return line(text, f"of one trial; this machine has {here}{more}")
 
 

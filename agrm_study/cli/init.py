@@ -16,14 +16,14 @@ import click
     type=click.Path(path_type=Path),
     default=None,
     metavar="MANIFEST",
-    help="Your data's manifest.",
+    help="Manifest of your data.",
 )
 @click.option("--synthetic", is_flag=True, help="Use synthetic figures, generated on the first run, instead of data.")
 def init(file: Path, manifest: Path | None, synthetic: bool) -> None:
     """Write a commented study file to start from into FILE (default: study.yaml).
 
-    Tasks, unlabelled clips and resources are set to what your data and this machine allow. An existing file is
-    never overwritten. `agrm-study data index` makes a manifest of a folder of videos.
+    Tasks, unlabelled clips and resources are chosen to suit your data and this machine. An existing file is never
+    overwritten. `agrm-study data index` creates a manifest from a folder of videos.
     """
     from agrm_study.cli.first_study import facts_of, first_study, synthetic_facts
     from agrm_study.execution.provenance import hardware
@@ -32,10 +32,10 @@ def init(file: Path, manifest: Path | None, synthetic: bool) -> None:
     if (manifest is None) == (not synthetic):
         raise InputError(
             "needs one of --data MANIFEST and --synthetic",
-            hint="`agrm-study data index VIDEOS --layout folder --out DIR` makes a manifest of your videos.",
+            hint="`agrm-study data index VIDEOS --layout folder --out DIR` creates a manifest of your videos.",
         )
     if file.exists():
-        raise InputError("already exists and is not overwritten", where=file, hint="Name another file.")
+        raise InputError("already exists and is not overwritten", where=file, hint="Specify a different file.")
     facts = synthetic_facts() if manifest is None else facts_of(manifest, file)
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", file.stem).strip("-._")[:60] or "study"
     machine = hardware()

@@ -23,7 +23,7 @@ def log(results: str, name: str, parts: tuple[Path, ...], out: str | None) -> No
     """Export the trials of RESULTS to a tracker: their curves, settings, final metrics and failures.
 
     Everything comes from the records, while the study runs or afterwards. A second export writes only what is new.
-    W&B runs stay on this machine unless WANDB_MODE says otherwise; optuna shows searches only.
+    W&B runs stay on this machine unless WANDB_MODE specifies otherwise; optuna shows searches only.
     """
     from agrm_study.api.names import own_name
     from agrm_study.cli.progress_bar import progress_bar

@@ -28,7 +28,7 @@ def limit_options(verb: F) -> F:
             type=click.FloatRange(min=0, min_open=True),
             metavar="HOURS",
             default=None,
-            help="Total GPU-hours that the results folder may use, over all runs and failed attempts.",
+            help="Total GPU-hours that the results folder may use, over all runs, including failed attempts.",
         ),
         click.option("--for", "time_limit", metavar="TIME", default=None, help="Limit of one run, e.g. 7h30m or 90m."),
     ):

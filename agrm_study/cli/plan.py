@@ -39,13 +39,13 @@ _HELD_BACK = "held back, as its trials keep failing in the same way: --retry-fai
 )  # fmt: skip
 @click.option(
     "--detect", type=click.FloatRange(min=0, max=100, min_open=True), metavar="POINTS",
-    help="Also show which differences the study can detect, and what one of POINTS percentage points needs.",
+    help="Also show which differences the study can detect, and what is needed to detect POINTS percentage points.",
 )  # fmt: skip
 @click.option(
     "--assume", type=(click.FloatRange(min=0), click.FloatRange(min=0, max=100), click.IntRange(min=2)),
     metavar="SEED_SD DISAGREEMENT SUBJECTS",
-    help="For --detect before any trial has finished: standard deviation over seeds (points), subjects that two arms "
-    "decide differently (%), test subjects.",
+    help="For --detect before any trial has finished: standard deviation over seeds (points), test subjects that "
+    "only one of two arms classifies correctly (%), number of test subjects.",
 )  # fmt: skip
 @limit_options
 @click.option(
@@ -76,7 +76,7 @@ def plan(
     from agrm_study.execution.dispatch.budget import read_limits
 
     if assume is not None and detect is None:
-        raise InputError("needs --detect", field="--assume", hint="Give the difference to detect: --detect 3.")
+        raise InputError("requires --detect", field="--assume", hint="Give the difference to detect: --detect 3.")
     asked = read_study(study, overrides, preset)
     folder = results_folder(asked.name, results, preset)
     limits = read_limits(time_limit, gpu_hours)
@@ -180,7 +180,7 @@ def _trials_sentence(plan: PlanSummary) -> str:
 def _sharing_sentence(sharing: SharingSummary, alone: int) -> str:
     """Training epochs saved by sharing."""
     shared = sharing.epochs_at_most
-    there = f", {sharing.stages_there} of them trained already" if sharing.stages_there else ""
+    there = f", {sharing.stages_there} of them already trained" if sharing.stages_there else ""
     stages = f"{counted(sharing.stages_shared, 'stage')} that trials share{there}"
     words = stages if sharing.stages_shared else "kept states"
     return f"{words}: {counted(shared, 'epoch')} instead of {alone} ({1 - shared / alone:.0%} less)"
@@ -188,7 +188,7 @@ def _sharing_sentence(sharing: SharingSummary, alone: int) -> str:
 
 def _search_sentence(search: SearchSummary, replicates: int) -> str:
     """Trials of the search and the final trials that follow."""
-    words = f"search: {_points(search.trials, search.seeds)} on validation, {_ends(search)}, {_to_run(search)}"
+    words = f"search: {_points(search.trials, search.seeds)} on validation data, {_ends(search)}, {_to_run(search)}"
     if search.to_promote:
         words += f"; then its best {search.promote} × {counted(replicates, 'seed')}, "
         words += counted(search.to_promote, "more trial")
@@ -246,7 +246,7 @@ def _ends(search: SearchSummary | TunedArm) -> str:
 def _tuning_sentences(search: SearchSummary, seeds: int, tasks: bool) -> list[str]:
     """Budget for the tuning of arms, and the chosen settings or remaining trials of each arm."""
     budget = _points(search.trials // len(search.tuned), search.seeds)
-    words = f"tuning: {budget} on validation per arm{' and task' * tasks}, {_ends(search)}, {_to_run(search)}"
+    words = f"tuning: {budget} on validation data per arm{' and task' * tasks}, {_ends(search)}, {_to_run(search)}"
     if search.to_promote:
         more = counted(search.to_promote, "more trial")
         words += f"; then each arm with its best settings × {counted(seeds, 'seed')}, {more}"

@@ -25,7 +25,7 @@ def timed_sentence(timed: TimedSummary) -> str:
     unknown = counted(timed.trials_unknown, "unmeasured trial is not included", "unmeasured trials are not included")
     rest = f"; {unknown}" if timed.trials_unknown else ""
     words = (
-        f"At most {_time(hours)} ± {_time(spread)} of one slot for {counted(timed.trials_covered, 'trial')} of kinds "
+        f"At most {_time(hours)} ± {_time(spread)} of slot time for {counted(timed.trials_covered, 'trial')} of kinds "
         f"that have not run yet, if none stops early: measured {counted(timed.steps, 'step')} of "
         f"{counted(shapes, 'shape')} with random clips on {where}{rest}."
     )
@@ -52,7 +52,7 @@ def cost_sentence(cost: Cost | None, missing: int) -> str:
         return "The time is unknown: no trial of this kind has run in this results folder; --measure times a few steps."
     spread = "" if cost.plus_minus is None else f" ± {cost.plus_minus:.2f}"
     rest = f"; {_unmeasured(cost.trials_unknown)}" if cost.trials_unknown else ""
-    return f"About {cost.slot_hours:.2f}{spread} hours of one slot{rest}."
+    return f"About {cost.slot_hours:.2f}{spread} slot-hours{rest}."
 
 
 def _unmeasured(trials: int) -> str:

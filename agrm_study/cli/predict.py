@@ -21,12 +21,14 @@ if TYPE_CHECKING:
 @click.argument("videos", type=click.Path(path_type=Path), nargs=-1, required=True, metavar="VIDEO...")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable, on stdout.")
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:N.")
-@click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Processes that decode.")
+@click.option(
+    "--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Number of decoding processes."
+)
 def predict(model: Path, videos: tuple[Path, ...], as_json: bool, device: str, workers: int) -> int:
     """Classify each VIDEO with the network in MODEL_FOLDER (created by `agrm-study export`).
 
-    Decodes, crops and averages as the study did. This is screening research, not a diagnosis. The exit code is 1 if a
-    video cannot be used; the others are still classified.
+    Videos are decoded, cropped and averaged as in the study. This is screening research, not a diagnosis. The exit code
+    is 1 if a video cannot be used; the others are still classified.
     """
     from agrm_study.cli.progress_bar import progress_bar
     from agrm_study.export.predict import Predictor

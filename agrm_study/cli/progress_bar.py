@@ -1,4 +1,4 @@
-"""Progress of one long step: a bar on a terminal, otherwise one line at its end."""
+"""Progress of one long step: a bar on a terminal, otherwise one line at the end."""
 
 from __future__ import annotations
 

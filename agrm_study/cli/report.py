@@ -47,7 +47,7 @@ def report(
     allow: tuple[str, ...],
     parts: tuple[Path, ...],
 ) -> None:
-    """Make the tables and figures of RESULTS again, from the records alone."""
+    """Recreate the tables and figures of RESULTS from the records alone."""
     write_report(
         list(results),
         tables=tables or None,

@@ -20,9 +20,9 @@ from agrm_study.cli.completion import complete_study
     help="File to write. [default: stdout]",
 )
 def schema(study: Path | None, out: Path | None) -> None:
-    """Print the JSON Schema of study files, for editors (docs/editor.md says how to use it).
+    """Print the JSON Schema of study files, for editors (see docs/editor.md).
 
-    With STUDY, the schema includes your own parts that this study names, and their options.
+    With STUDY, the schema includes the user-defined parts of this study, and their options.
     """
     from agrm_study.api.names import all_names, parts_of, trainer_of
     from agrm_study.study.errors import InputError

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def status(results: str, as_json: bool, check: bool) -> int:
     """Show the progress of the study in RESULTS, from any shell, while it runs or afterwards.
 
-    With --check the exit code is 1 when a file is missing or damaged. Records of version 0.1 have no digests: they are
+    With --check, the exit code is 1 if a file is missing or damaged. Records of version 0.1 have no digests: they are
     counted as unverified.
     """
     from agrm_study.execution.progress.status import status as read_status
@@ -48,7 +48,9 @@ def status(results: str, as_json: bool, check: bool) -> int:
         for fault in faults:
             click.echo(printable(f"incomplete or damaged: {fault}"))
         if unverified:
-            click.echo(f"unverified: {unverified} finished trials; their version of agrm-study recorded no digests")
+            click.echo(
+                f"unverified: {unverified} finished trials; they come from a version of agrm-study without digests"
+            )
         if check and not faults:
             verified = "every other record" if unverified else "every record"
             click.echo(f"{verified} and weights file is intact")

@@ -29,11 +29,13 @@ def _checklists(context: click.Context, parameter: click.Parameter, given: tuple
     "--checklist", "checklists", metavar="LIST", multiple=True, callback=_checklists,
     help=f"Checklists to fill from the records, separated by commas: {', '.join(NAMES)}. [default: all]",
 )  # fmt: skip
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder; RESULTS/submission by default.")
+@click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), help="Output folder. [default: RESULTS/submission]"
+)
 def submission(results: Path, checklists: tuple[str, ...], out: Path | None) -> None:
     """Write methods, participant flow, tables, figures, checklists and a records bundle of RESULTS into one folder.
 
-    Each checklist item is answered from the records, with the place of the answer, or marked as the authors'. The
+    Each checklist item is answered from the records, with its source, or marked for completion by the authors. The
     folder compiles with pdflatex, and `agrm-study verify` checks it. Works without torch and Ray.
     """
     from rich.console import Console

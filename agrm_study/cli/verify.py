@@ -27,7 +27,7 @@ MOST_SHOWN = 50
 )
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable, on stdout.")
 def verify(results: tuple[str, ...], as_json: bool) -> int:
-    """Make the tables, numbers and figures of RESULTS again from the records and compare them with the files there.
+    """Recreate the tables, numbers and figures of RESULTS from the records, and compare them with the existing files.
 
     RESULTS are results folders, records bundles (.zip) or submission folders. In a manuscript PAPER.tex, every table
     of agrm-study and every number by \\agrm{key} is compared with the records too. Works without torch and Ray. The
@@ -47,7 +47,7 @@ def verify(results: tuple[str, ...], as_json: bool) -> int:
         raise InputError(
             "a manuscript is verified against the records of its studies",
             given=", ".join(results),
-            hint="Name the results folder too: `agrm-study verify results/demo paper.tex`.",
+            hint="Also specify the results folder: `agrm-study verify results/demo paper.tex`.",
         )
     out, made = Verification(), list[Made]()
     console = Console(stderr=True, highlight=False)

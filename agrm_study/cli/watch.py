@@ -31,7 +31,7 @@ SHARE_OF_TIME = 10
 )
 @click.option("--once", is_flag=True, help="Print one snapshot and exit.")
 def watch(results: str, interval: float, once: bool) -> int:
-    """Show the study in RESULTS as it runs, from any shell or machine that sees the folder.
+    """Show the study in RESULTS as it runs, from any shell or machine that can access the folder.
 
     Exits when no process runs the study and its state can no longer change; the exit code is 1 if the study is
     incomplete. Without a terminal it writes one line per minute. Watching does not affect the study.

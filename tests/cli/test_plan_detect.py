@@ -91,5 +91,5 @@ def test_the_command_prints_designs_from_finished_trials_and_from_assumptions(st
 def test_unknown_variances_and_assumptions_without_a_difference_are_refused_with_the_remedy(study):
     with pytest.raises(InputError, match="--assume SEED_SD DISAGREEMENT SUBJECTS"):
         ask(study, "--detect", "3")
-    with pytest.raises(InputError, match="needs --detect"):
+    with pytest.raises(InputError, match="requires --detect"):
         ask(study, "--assume", "3", "15", "172")

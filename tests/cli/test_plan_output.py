@@ -52,7 +52,7 @@ def test_notes_are_shown_and_are_in_the_json(invoke: Invoke) -> None:
 
 def test_a_search_counts_its_own_trials_apart_from_its_arms(invoke: Invoke) -> None:
     told = invoke(SEARCH).stdout
-    assert "search: 4 trials on validation, 0 finished, 4 to run; then its best 1 × 2 seeds, 2 more trials" in told
+    assert "search: 4 trials on validation data, 0 finished, 4 to run; then its best 1 × 2 seeds, 2 more trials" in told
     assert "arms known so far: 2 trials, 2 to run; search and final phase together: 800 epochs at most" in told
 
 

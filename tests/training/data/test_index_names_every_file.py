@@ -202,4 +202,4 @@ def test_a_table_of_labels_is_refused_for_a_layout_that_would_ignore_it(tmp_path
     ]
     done = CliRunner().invoke(app, ["data", "index", *words])
     assert isinstance(done.exception, InputError)
-    assert "`--labels`: this layout reads no separate labels" in str(done.exception)
+    assert "`--labels`: this layout does not read labels from a separate file" in str(done.exception)
