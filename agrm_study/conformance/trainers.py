@@ -16,6 +16,7 @@ from agrm_study.conformance.changed_options import changed_options
 from agrm_study.conformance.checks import Broken, must
 from agrm_study.execution.data.trainer_data import trainer_manifest
 from agrm_study.execution.trial.own_loss import training_loss
+from agrm_study.execution.trial.own_predictions import predicted_probabilities
 from agrm_study.execution.trial.own_weights import weights_file
 from agrm_study.plan.own_stages import EPOCHS as EPOCHS_NAME
 from agrm_study.plan.own_stages import declaration
@@ -85,7 +86,7 @@ def results_of(trainer: Trainer, trial: Trial, first: int, last: int) -> list[tu
     """Train some epochs and return the values that a study records: loss, and predictions on the validation samples."""
     found = []
     for epoch in range(first, last + 1):
-        loss = training_loss(trainer.run_epoch(epoch), type(trainer).__name__)
+        loss = training_loss(trainer.run_epoch(epoch), epoch, type(trainer).__name__)
         found.append(
             (np.float64(np.nan if loss is None else loss).tobytes(), np.asarray(trainer.predict(trial.val)).tobytes())
         )
@@ -124,11 +125,8 @@ def data_are_the_same_each_time(name: str) -> None:
 
 def predictions_are_probabilities(name: str) -> None:
     """Predictions are probabilities: one row per sample, one column per class, rows that sum to 1."""
-    found = _straight(name)
-    wanted = (len(trial_of(name).val), len(trial_of(name).classes))
-    must(found.shape == wanted, f"the shape is {found.shape}, not {wanted}")
-    must(np.isfinite(found).all() and (found >= 0).all(), "some are negative or not finite")
-    must((abs(found.sum(1) - 1) < 1e-3).all(), f"the first row sums to {found[0].sum():g}")
+    trial = trial_of(name)
+    predicted_probabilities(_straight(name), len(trial.val), len(trial.classes), short_name(name))
 
 
 def samples_are_judged_one_by_one(name: str) -> None:
@@ -176,8 +174,8 @@ def declared_epochs_are_shared(name: str) -> None:
 
 
 def losses_are_numbers(name: str) -> None:
-    """`run_epoch` returns the training loss as `loss`, or nothing."""
-    training_loss(_first_epoch(name)[1], short_name(name))
+    """`run_epoch` returns the training loss as `loss`, a finite number, or nothing."""
+    training_loss(_first_epoch(name)[1], 1, short_name(name))
 
 
 def weights_can_be_kept(name: str) -> None:

@@ -16,6 +16,7 @@ from agrm_study.execution.data.trainer_data import checksum_of
 from agrm_study.execution.trial.checkpoints import BEST, ROLLING
 from agrm_study.execution.trial.own_checkpoint import STATE, OwnCheckpoint, packed_state, unpack_state
 from agrm_study.execution.trial.own_loss import training_loss
+from agrm_study.execution.trial.own_predictions import predicted_probabilities
 from agrm_study.execution.trial.own_weights import weights_file
 from agrm_study.execution.trial.runner import RunnerContext, TrialRunner
 from agrm_study.execution.trial.work import Work
@@ -37,8 +38,6 @@ LEAST: Final = 1e-30
 """Lower bound of recorded probabilities, so that their logarithms are finite."""
 METRIC: Final = "macro_f1"
 """Validation metric for early stopping."""
-TOLERANCE: Final = 1e-3
-"""Maximum deviation of a sum of probabilities from 1."""
 
 
 class OwnRunner(TrialRunner):
@@ -112,7 +111,7 @@ class OwnRunner(TrialRunner):
         if self._done:  # the checkpoint is from the last epoch
             return EpochReport(epoch=self._epoch, rows=(), done=True)
         epoch = self._epoch + 1
-        train_loss = training_loss(self._trainer.run_epoch(epoch), self._name)
+        train_loss = training_loss(self._trainer.run_epoch(epoch), epoch, self._name)
         val = self._parts["val"]
         probs_NK = self._predict(val.ids)
         of_label_N = probs_NK[np.arange(len(val.ids)), val.labels_N]
@@ -184,14 +183,7 @@ class OwnRunner(TrialRunner):
         shape = (len(ids), len(self._recipe.classes))
         if not ids:
             return np.zeros(shape)
-        probs_NK = np.asarray(self._trainer.predict(tuple(ids)), dtype=np.float64)
-        if probs_NK.shape != shape:
-            raise self._refused(f"`predict` must return one row per sample and one column per class, {shape}",
-                                given=probs_NK.shape)  # fmt: skip
-        sums_N = probs_NK.sum(axis=1)
-        if not (np.isfinite(probs_NK).all() and (probs_NK >= 0).all() and (abs(sums_N - 1) <= TOLERANCE).all()):
-            raise self._refused("`predict` must return probabilities that sum to 1", given=probs_NK[0].tolist())
-        return probs_NK
+        return predicted_probabilities(self._trainer.predict(tuple(ids)), *shape, self._name)
 
     def _restore(self, file: Path, folder: Path, stage: str = "") -> Path:
         """Restores the epochs of a checkpoint; returns the folder with the trainer's files, inside ``folder``."""
@@ -203,9 +195,6 @@ class OwnRunner(TrialRunner):
                 if row.split == "val":
                     self._stopping.update(row.epoch, row.metrics[METRIC])
         return folder / STATE
-
-    def _refused(self, rule: str, given: object) -> InputError:
-        return InputError(rule, where=f"trainer {self._name}", given=given)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -44,7 +44,7 @@ def weights_file(weights: object, trainer: str) -> bytes:
         content: bytes = save({name: np.asarray(value, order="C") for name, value in weights.items()})
     except (KeyError, ValueError, SafetensorError) as error:  # an element type that the format does not support
         kinds = ", ".join(sorted({str(value.dtype) for value in weights.values()}))
-        raise InputError(RULE, where=where, given=kinds, allowed="booleans, integers and floats") from error
+        raise InputError(RULE, where=where, given=kinds, allowed="booleans, integers, floats and complex64") from error
     return content
 
 
