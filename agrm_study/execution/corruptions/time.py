@@ -24,7 +24,7 @@ def frame_drop(frames_TCHW: Frames, severity: int, fps: float, rng: np.random.Ge
 
 
 def jitter(frames_TCHW: Frames, severity: int, fps: float, rng: np.random.Generator) -> Frames:
-    """Replaces each frame with a frame drawn uniformly from those at most `REACH` frames earlier or later."""
+    """Replaces each frame with a uniformly random frame at most `REACH` frames earlier or later."""
     length, reach = len(frames_TCHW), REACH[severity - 1]
     shift_T = np.floor(rng.random(length) * (2 * reach + 1)).astype(np.int64) - reach
     return np.asarray(frames_TCHW[np.clip(np.arange(length) + shift_T, 0, length - 1)])

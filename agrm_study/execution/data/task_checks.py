@@ -21,7 +21,7 @@ MORE_SUBJECTS = (
     "another split_seed."
 )
 OTHER_SITES = (
-    "If the sites of a fold lack a class, so does the fold: use fewer folds so that each has several sites, give small "
+    "A fold lacks a class if all its sites lack it: use fewer folds so that each has several sites, give small "
     "sites a common name in the column `site`, or merge classes (`tasks`)."
 )
 
@@ -79,7 +79,7 @@ def _missing(study: Study, task: Task, manifest: Manifest, split: Split, hint: s
         return []
     known = {clip.label for clip in manifest.labelled if clip.label is not None}
     if any(known.isdisjoint(labels) for labels in task.labels):
-        hint = f"A class has no subjects; labels of the manifest: {labels_text(known)}. Define `tasks` with them."
+        hint = f"A class has no subjects. Define `tasks` with labels of the manifest: {labels_text(known)}."
     return [_problem(study, ("tasks", task.name), rule, hint=hint)]
 
 

@@ -63,7 +63,7 @@ def pending(results: Location, folder: Location, data: DataOfSet, *, again: bool
         if other:
             were = counted(len(other), "trial was", "trials were")
             again_words = "it is" if len(other) == 1 else "they are"
-            notes.append(f"{were} evaluated by another version of the code: {again_words} evaluated again.")
+            notes.append(f"{were} evaluated by a different version of the code: {again_words} evaluated again.")
             known = {t: found for t, found in known.items() if t not in other}
             lacking |= other
     works = [

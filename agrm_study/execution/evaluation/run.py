@@ -212,7 +212,9 @@ class _Evaluation:
     def _on_wait(self) -> None:
         if self._interrupt.requested and not self._stop_shown:
             self._stop_shown = True
-            self._view.message(f"{self._interrupt.reason}: running evaluations stop after this part and are saved.")
+            self._view.message(
+                f"{self._interrupt.reason}: running evaluations stop after the current part and are saved."
+            )
         self._view.refresh()
 
     def _summary(self, data: DataOfSet, progress: StudyProgress, error: str, interrupted: bool) -> EvaluationSummary:

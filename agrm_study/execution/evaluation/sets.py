@@ -154,7 +154,7 @@ class ExternalSet:
         return pairs.values()
 
     def _own_manifest(self, recipe: Recipe, study: Study, cache: Path, workers: int, on_step: OnStep) -> Manifest:
-        """The manifest of a recipe of the study."""
+        """The study's manifest for a recipe."""
         if self.trained_on is not None:
             return read_manifest(self.trained_on, require_files=False)
         if recipe.data.manifest is None:
@@ -193,7 +193,7 @@ class CorruptedCopies:
         """
         alike = {n.recipe.model_copy(update={"seed": 0}).model_dump_json(): n.recipe for n in found.networks}
         arms = tuple(Arm(name=f"{i}", settings={}, recipe=recipe) for i, recipe in enumerate(alike.values()))
-        study = replace(found.study, arms=arms, search=None, tune=None, splits=None)  # arms already hold a fold's data
+        study = replace(found.study, arms=arms, search=None, tune=None, splits=None)  # arms already have a fold's data
         prepared = prepare(study, results.address, build=True, on_step=on_step, on_note=on_note, workers=workers)
         for network in found.networks:
             _require_same(network, prepared.fingerprints(network.recipe), prepared.manifest_path(network.recipe))

@@ -67,22 +67,22 @@ class Snapshot:
 
     @property
     def states(self) -> Counter[str]:
-        """Known trials by state; trials that are not running count as waiting."""
+        """Number of known trials by state; unfinished trials that are not running count as waiting."""
         return Counter(trial.state for trial in self.trials.values())
 
     @property
     def to_promote(self) -> int:
-        """Final-phase trials that are added when the searches end."""
+        """Number of final-phase trials that are added when the searches end."""
         return sum(log.to_promote for log in self.search_logs)
 
     @property
     def total(self) -> int:
-        """Trials of the study, including trials that are not known yet."""
+        """Number of trials of the study, including trials that are not known yet."""
         return len(self.trials) + self._pending
 
     @property
     def left(self) -> int:
-        """Remaining trials."""
+        """Number of remaining trials."""
         return self.states["waiting"] + self.states["running"] + self._to_come
 
     @property
@@ -113,7 +113,7 @@ class Snapshot:
 
     @property
     def _pending(self) -> int:
-        """Trials that are not known yet, including trials of searches that are held back."""
+        """Number of trials that are not known yet, including trials of searches that are held back."""
         if self.search is None:
             return self.to_promote
         return self.to_promote + (self.search.to_draw or 0) + self.search.held_draws

@@ -24,7 +24,7 @@ SHOWN: Final = ("macro_f1", "accuracy", "balanced_accuracy")
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Trials by state."""
+    """Number of trials by state."""
 
     total: int
     finished: int
@@ -35,7 +35,7 @@ class Counts:
 
     @property
     def left(self) -> int:
-        """Remaining trials."""
+        """Number of remaining trials."""
         return self.running + self.waiting
 
 
@@ -178,7 +178,7 @@ class StudyProgress:
         return sum(trial.inherited for trial in self.trials.values())
 
     def counts(self) -> Counts:
-        """Trials by state."""
+        """Number of trials by state."""
         found = dict.fromkeys(("waiting", "running", "finished", "failed", "held"), 0)
         found |= Counter(map(attrgetter("state"), self.trials.values()))
         to_draw = self.to_draw or 0

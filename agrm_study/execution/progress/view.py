@@ -30,7 +30,7 @@ class View:
         """Called when the state of a trial has changed; `progress` is already up to date."""
 
     def refresh(self) -> None:
-        """Called regularly, to update the times shown."""
+        """Called regularly to update the times shown."""
 
     def message(self, text: str) -> None:
         """Shows a message to the user."""

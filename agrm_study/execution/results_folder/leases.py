@@ -212,7 +212,7 @@ class Leases:
 
         Args:
             run: Its identity, or `UNKNOWN`.
-            claim: File of the claim, for a run whose identity cannot be read: the run has ended if the file is dead.
+            claim: File of the claim, for a run whose identity cannot be read; the run has ended once this file is dead.
         """
         file = self._folder / "claims" / claim if run == UNKNOWN else self._beat(run)
         key = claim if run == UNKNOWN else run

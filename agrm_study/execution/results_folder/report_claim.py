@@ -24,7 +24,7 @@ class ReportClaim:
         self._before, _ = leases.last(NAME)
 
     def is_ours(self, *, complete: bool) -> bool:
-        """Whether this run writes the report, given whether the study is complete; called after the run has left."""
+        """Whether this run writes the report of a complete or incomplete study; called after the run has left."""
         others = self._leases.others()
         if others and not complete:
             return False

@@ -48,7 +48,7 @@ def leftovers(results: Location) -> list[Path]:
 
 
 def _folders(root: Path) -> list[Path]:
-    """Folders that processes write to; of the checkpoint folders, which may be very many, only unfinished trials'."""
+    """Folders that processes write to; checkpoint folders are limited to unfinished trials, since there may be many."""
     run = root / RUN_FOLDER
     unfinished = (beat.stem for beat in (run / "heartbeats").glob("*.json"))
     return [

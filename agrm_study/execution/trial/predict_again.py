@@ -21,7 +21,7 @@ DONE: Final = "predictions recomputed from its saved weights, without training"
 
 
 class InexactError(Exception):
-    """The predictions cannot be reproduced exactly: the trial must be trained."""
+    """The predictions cannot be reproduced exactly: the trial must be retrained."""
 
 
 def predict_again(

@@ -103,7 +103,7 @@ def epoch_columns(rows: Iterable[EpochRow]) -> list[dict[str, Any]]:
 
 
 def prediction_blocks(predictions: Iterable[Predictions], phase: Phase = "final") -> list[dict[str, Any]]:
-    """Blocks of the `predictions` record; a search never stores predictions on the test part."""
+    """Blocks of the `predictions` record; a search never stores predictions for the test part."""
     return [
         {
             "split": block.split,

@@ -49,7 +49,7 @@ MOST_SECONDS_UNSAVED: Final = 1800.0
 
 
 class TrialWorker:
-    """Runs trials sequentially, until `should_stop` (by default: the stop flag of the settings exists)."""
+    """Runs trials sequentially until `should_stop` returns true; the default checks the stop flag in the settings."""
 
     def __init__(self, settings: WorkerSettings, should_stop: Callable[[], bool] | None = None) -> None:
         self.settings = settings
