@@ -246,7 +246,7 @@ def test_a_state_of_another_stage_is_refused(tmp_path: Path) -> None:
         ("json.dumps(self.means)", "json.dumps([m * self.options.late for m in self.means])", "epoch 4 differs"),
         ('{"means": np.array(self.means)}', "self.means", "must return a mapping from names to arrays of numbers"),
         ('{"means": np', '{"__metadata__": np', "other than __metadata__, which safetensors reserves"),
-        ('{"means": np', '{"\\udcff": np', "must name arrays by valid Unicode text"),
+        ('{"means": np', '{"\\udcff": np', "must be valid Unicode text"),
         ("np.array(self.means)}", "np.ma.masked_less(self.means, 1e9)}", "Replace masked values"),
         ("options.warm, [", "0, [", "no epoch is declared"),
     ],

@@ -159,7 +159,7 @@ class ExternalSet:
             return read_manifest(self.trained_on, require_files=False)
         if recipe.data.manifest is None:
             manifest = manifest_of(recipe, cache, study, build=True, workers=workers, on_step=on_step)
-            assert manifest is not None  # build=True creates a missing one
+            assert manifest is not None  # build=True creates a missing manifest
             return manifest
         try:
             return read_manifest(recipe.data.manifest, require_files=False)

@@ -96,7 +96,7 @@ def _count(limit: int) -> str:
 
 
 def check_clock() -> Iterator[Finding]:
-    """Whether the clock is plausible, since remaining times and the age of updates depend on it."""
+    """Whether the clock is plausible; estimates of the time left and ages of updates depend on it."""
     now = datetime.now(UTC)
     text = f"{now:%Y-%m-%d %H:%M:%S} UTC, local time {time.strftime('%H:%M %Z')}"
     if now < BUILT:

@@ -83,7 +83,7 @@ class LiveView(View):
         with self._lock:
             self._steps.clear()
         if event.kind in ("failed", "retried") and self._progress is not None:
-            verb = "failed" if event.kind == "failed" else "is retried"
+            verb = "failed" if event.kind == "failed" else "is being retried"
             reason = failure_words(event.failure, event.error)
             self.message(f"{trial_name(trial, self._progress)} {verb}: {reason}")
 

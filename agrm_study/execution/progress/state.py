@@ -169,7 +169,7 @@ class StudyProgress:
 
     @property
     def held_back(self) -> bool:
-        """Whether a search samples no more points because its trials keep failing in the same way."""
+        """Whether a search is held back because its trials keep failing in the same way."""
         return self.held_draws > 0
 
     @property

@@ -118,7 +118,7 @@ def _secret() -> str:
 
 
 def remove_abandoned_rays() -> None:
-    """Removes this user's private folders whose owner ended without removing them (kill, power failure).
+    """Removes this user's private folders whose owner ended without removing them (after a kill or a power failure).
 
     Ray processes that use these folders are killed first, since Ray's agents survive a killed raylet.
     """
@@ -149,7 +149,7 @@ def _is_abandoned(folder: Path) -> bool:
 
 
 def _without_sockets(folder: Path) -> str:
-    """Reason why a location does not support sockets and locks (some network file systems); empty if it can."""
+    """Reason why a location does not support sockets and locks (some network file systems); empty if it does."""
     try:
         with socket.socket(socket.AF_UNIX) as tried:
             tried.bind(str(folder / "socket"))

@@ -1,8 +1,8 @@
 """Leases with which joined runs share the trials of a results folder.
 
 Each run renews its own file, ``leases/runs/<run>.json``. A run has ended if and only if ``leases/runs/<run>.ended``
-exists: the run creates this file when it leaves, or another run creates it once the first run has not renewed its file
-for `EXPIRES_AFTER_S`, measured on the clock of the other run. Timestamps are never compared.
+exists: the run creates this file when it leaves, or another run creates it after it has seen no renewal for
+`EXPIRES_AFTER_S` on its own clock. Timestamps are never compared.
 
 A claim ``leases/claims/<name>.<generation>`` identifies the run that holds a resource until that run ends; a later
 generation supersedes it. All operations except renewals are exclusive creations (`exclusive.create`): nothing is
@@ -75,7 +75,7 @@ UNCLAIMED: Final = (0, Claim(run=NOBODY))
 
 
 class Sightings:
-    """Files of other runs as seen by one observer, timed with the monotonic clock of the observer.
+    """Files of other runs as seen by one observer, timed with the observer's monotonic clock.
 
     A file counts as dead when it has not changed for `expires_s` while the observer was awake and could reach the
     storage: time during which the observer was suspended or the storage unavailable does not count.

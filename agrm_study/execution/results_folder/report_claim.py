@@ -13,7 +13,7 @@ NAME: Final = "report"
 
 
 class ReportClaim:
-    """The claim of one run on the report; created at the start of the run.
+    """A run's claim on the report; created at the start of the run.
 
     The first run that finds the study complete writes the report; otherwise, the last run to end writes it. Of several
     runs that end with the same records, only one writes it: the claim stores a digest of these records.

@@ -16,7 +16,7 @@ NUMBERS: Final = "fiu"
 
 
 def predicted_probabilities(returned: object, samples: int, classes: int, trainer: str) -> NDArray[np.float64]:
-    """The probabilities (samples, classes) in the result of `Trainer.predict`.
+    """Validates the result of `Trainer.predict`; returns the probabilities, of shape (samples, classes).
 
     Args:
         returned: Result of `Trainer.predict`.
@@ -30,7 +30,7 @@ def predicted_probabilities(returned: object, samples: int, classes: int, traine
     where, shape = f"trainer {trainer}", (samples, classes)
     try:
         probs_NK: NDArray[Any] = np.asarray(returned)
-    except (TypeError, ValueError, RuntimeError) as error:  # rows of different lengths; a tensor that needs a gradient
+    except (TypeError, ValueError, RuntimeError) as error:  # rows of different lengths; a tensor with gradients
         raise InputError("`predict` must return an array", where=where, given=type(returned).__name__) from error
     if probs_NK.dtype.kind not in NUMBERS:
         raise InputError(

@@ -33,7 +33,7 @@ def weights_file(weights: object, trainer: str) -> bytes:
         if not isinstance(name, str) or not isinstance(value, np.ndarray | np.generic):
             raise InputError(RULE, where=where, given=f"{name}: {type(value).__name__}", allowed="NumPy arrays")
         if name == RESERVED or not _is_unicode(name):
-            rule = f"`weights` must name arrays by valid Unicode text other than {RESERVED}, which safetensors reserves"
+            rule = f"names in `weights` must be valid Unicode text other than {RESERVED}, which safetensors reserves"
             raise InputError(rule, where=where, given=name.encode(errors="backslashreplace").decode())
         if np.ma.is_masked(value):
             hint = "Replace masked values, e.g. with `array.filled(0.0)`."
