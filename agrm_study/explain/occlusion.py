@@ -50,7 +50,7 @@ class RegionEffect:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deletion:
-    """Probability of the predicted class as the clip is deleted, at `FRACTIONS`.
+    """Probability of the predicted class as increasing fractions of the clip (`FRACTIONS`) are deleted.
 
     Attributes:
         by_map: Curve with the most important positions deleted first.

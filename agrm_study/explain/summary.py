@@ -51,7 +51,7 @@ def read_raw(out: Path) -> pd.DataFrame:
 
 
 def summarise(raw: pd.DataFrame) -> pd.DataFrame:
-    """Mean and sample standard deviation (ddof 1) over seeds of each seed's mean over its clips.
+    """Mean and sample standard deviation (ddof 1), over seeds, of the mean over the clips of each seed.
 
     Args:
         raw: Rows of `read_raw`.
@@ -108,9 +108,9 @@ def _page(summary: pd.DataFrame, kind: BoxKind, notes: list[str]) -> str:
         "contributes its middle window, measured by the logit (for deletion, the probability) of its predicted class.",
         "Hidden pixels are set to the mean colour of the normalisation, as in random erasing during training. “Same",
         "shape elsewhere” hides the region's shape at a random position, as a control for the size of the hidden area.",
-        "“Decision changes” refers to the window. Deletion hides 0, ⅙, … 1 of the clip, most important positions",
-        "first; the random order is given by the map with shuffled cells. A positive difference, or a positive",
-        "“random − map”, indicates that the region, or the positions highlighted by the map, matter more than chance.",
+        "“Decision changes” refers to the decision for the window. Deletion hides 0, ⅙, … 1 of the clip, the most",
+        "important positions first; the random order is given by the map with shuffled cells. A positive difference, or a",
+        "positive “random − map”, indicates that the region, or the positions highlighted by the map, are important.",
         "",
         f"Regions are bands of the person's box, which contains {box}, as fractions of its height: {spans};",
         f"columns {bands.columns[0]:g}–{bands.columns[1]:g} of its width. The background is everything outside the",

@@ -113,7 +113,7 @@ class FinishedTrials:
         )
 
     def by_cell(self, arm: str, seed: int | None, task: str | None) -> FinishedTrial:
-        """The trial of an arm (in a study with folds, of fold 0); seed and task default to the first ones of the arm.
+        """The trial of an arm (in a study with folds, of fold 0); task and seed default to the first ones of the arm.
 
         Raises:
             InputError: The arm, task or seed is unknown, or the trial has not finished.

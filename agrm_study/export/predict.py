@@ -42,7 +42,7 @@ class Prediction:
 
     Attributes:
         file: The video.
-        decision: Predicted class, by the decision rule of the study; None if there is no prediction.
+        decision: Predicted class according to the decision rule of the study; None if there is no prediction.
         probabilities: Probabilities by class, averaged over windows, with the fitted temperature.
         as_evaluated: Probabilities without temperature scaling, as in the study's records; they determine the decision.
         windows: Number of averaged windows.
