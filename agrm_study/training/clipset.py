@@ -47,7 +47,7 @@ class Store(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClipSet:
-    """N clips.
+    """A set of N clips.
 
     Attributes:
         clip_ids, subject_ids: Ids of the clips and their subjects.
@@ -100,7 +100,7 @@ class ClipSet:
 
 
 def clip_set(clip_ids: Sequence[str], manifest: Manifest, store: Store, task: Task) -> ClipSet:
-    """The given clips, in order, without those whose label the task ignores.
+    """The given clips, in order, except clips whose label is ignored by the task.
 
     Raises:
         KeyError: The manifest or the store does not contain a clip.

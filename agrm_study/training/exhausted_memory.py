@@ -13,13 +13,13 @@ Memory = Literal["gpu", "host"]
 
 _GPU: Final = re.compile(
     r"CUDA out of memory"  # torch's caching allocator (`torch.OutOfMemoryError`)
-    r"|CUDA(?: driver)? error: out of memory"  # the CUDA runtime, e.g. no room for a context (`torch.AcceleratorError`)
+    r"|CUDA(?: driver)? error: out of memory"  # CUDA runtime, e.g. no memory for a context (`torch.AcceleratorError`)
     r"|Triton Error \[CUDA\]: out of memory"
     r"|CUDA_ERROR_OUT_OF_MEMORY"
     r"|CUDA ran out of memory outside PyTorch's allocator"
     r"|(?:CUBLAS|CUSOLVER|CUSPARSE)_STATUS_ALLOC_FAILED|CUFFT_ALLOC_FAILED"
-    r"|CUDNN_STATUS_ALLOC_FAILED"  # cuDNN up to 8
-    r"|CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED"  # cuDNN from 9
+    r"|CUDNN_STATUS_ALLOC_FAILED"  # cuDNN up to version 8
+    r"|CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED"  # cuDNN from version 9
 )
 _HOST: Final = re.compile(
     r"DefaultCPUAllocator: (?:can't allocate|not enough) memory"  # torch
@@ -33,7 +33,7 @@ _CUDA_OUT_OF_MEMORY: Final = 2
 
 
 def exhausted_memory(error: BaseException) -> Memory | None:
-    """The memory that an error or one of its causes reports as exhausted; ``None`` if none does.
+    """The memory reported as exhausted by an error or one of its causes; ``None`` if there is no such report.
 
     Python, NumPy, Arrow and safetensors raise `MemoryError`; torch, cuBLAS and cuDNN raise `RuntimeError`, which is
     recognised by its message.

@@ -1,4 +1,4 @@
-"""Errors that end a training run, with the failure class for its record.
+"""Errors that end a training run, with the failure class for the trial's record.
 
 The module does not import torch, and the errors can be pickled.
 """

@@ -1,6 +1,7 @@
 """Training of one trial from its first to its last epoch.
 
-outcome = fit(recipe, store=store, manifest=manifest, split=split)
+Example:
+    outcome = fit(recipe, store=store, manifest=manifest, split=split)
 """
 
 from __future__ import annotations
@@ -31,7 +32,10 @@ def fit(
     identity: str | None = None,
     ahead: int = 0,
 ) -> TrialOutcome:
-    """Train until the last epoch or early stopping, saving after every epoch; arguments and errors as in `Training`."""
+    """Train until the last epoch or early stopping, and save a checkpoint after every epoch.
+
+    For arguments and errors, see `Training`.
+    """
     training = Training(
         recipe,
         store=store,

@@ -20,7 +20,7 @@ from agrm_study.training.outcome import Network
 from agrm_study.training.ssl.losses.supervised import SupervisedLoss
 
 _HEADER_LENGTH: Final = struct.Struct("<Q")
-"""Length of the JSON header, the first bytes of a safetensors file."""
+"""Length of the JSON header, stored at the start of a safetensors file."""
 
 
 def kept_weights(content: bytes, epoch: int, where: str) -> dict[str, Tensor]:

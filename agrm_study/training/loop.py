@@ -259,8 +259,8 @@ class Training:
         self._stopping.load_state_dict(state["stopping"])
         self._rows = [EpochRow(**row) for row in state["rows"]]
         self.epoch, self._best_is_saved = state["epoch"], folder == self._folder
-        # Before that, policy and rounds are in their initial state, and the checkpoint may come from a different
-        # method.
+        # Before the end of pre-training, policy and rounds are in their initial state, and the checkpoint may come from
+        # a different method.
         if self.recipe.uses_unlabelled and self.epoch > self.recipe.ssl.pretrain_epochs:
             self._policy.load_state_dict(state["policy"])
             if self._rounds is not None:

@@ -31,7 +31,7 @@ def predict(
         weights: Weights of the best epoch.
         parts: Clips by part.
         evaluator: Runs the networks.
-        recipe: Clip and number of windows.
+        recipe: Clip settings and number of windows.
         epoch: The best epoch.
         device: Device of the networks.
     """

@@ -32,7 +32,7 @@ def hue_rotation(turns_N: Floats) -> Floats:
 
 
 def colour_matrices(brightness_N: Floats, contrast_N: Floats, saturation_N: Floats, hue_N: Floats) -> Floats:
-    """Matrices c·b·R·S (N, 3, 3); the identity is brightness, contrast and saturation 1 and hue 0 (in turns)."""
+    """Matrices c·b·R·S (N, 3, 3); the identity for brightness, contrast and saturation 1 and hue 0 (hue in turns)."""
     saturation_N11 = saturation_N[:, None, None]
     mixing_N33 = saturation_N11 * np.eye(3) + (1 - saturation_N11) * np.broadcast_to(GREY, (3, 3))
     scale_N11 = (brightness_N * contrast_N)[:, None, None]

@@ -15,9 +15,9 @@ BANK = 1 << 18
 class NoiseBank:
     """Standard normal values, sampled once with numpy from (seed, "noise bank") and read at random offsets.
 
-    Each frame reads a run of values at its own offset, so that noise differs between frames and costs a copy instead of
-    sampling. The values are the same on every device. The bank contains the values of at least eight frames, so that
-    equal offsets are rare.
+    Each frame reads a run of consecutive values at a separate offset, so that noise differs between frames but is only
+    copied, not sampled. The values are the same on every device. The bank contains the values of at least eight frames,
+    so that equal offsets are rare.
 
     Args:
         seed: Seed of the trial.

@@ -40,7 +40,7 @@ def erase_boxes(probability: float, area: tuple[float, float], size: int, unifor
     """Rectangles to erase (Zhong et al. 2020).
 
     The area is uniform in `area`, the aspect ratio log-uniform in `ERASE_RATIO`, the position uniform. A side longer
-    than the frame is truncated (torchvision resamples), so that each row of random numbers gives one rectangle.
+    than the frame is truncated (torchvision resamples), so that each row of random numbers defines one rectangle.
 
     Args:
         probability: Probability that a clip has an erased rectangle.

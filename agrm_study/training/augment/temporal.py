@@ -37,7 +37,7 @@ def spread_windows(length: int, frames: int, count: int) -> Ints:
 
 
 def warped_steps(amplitudes_N2: Floats, frames: int) -> Floats:
-    """Times (N, T) of a clip's frames after a smooth re-timing, in frames since the first one.
+    """Times (N, T) of a clip's frames after a smooth time warp, in frames relative to the first frame.
 
     Time x in [0, 1] becomes x + a₁ sin(πx)/π + a₂ sin(2πx)/2π: the times of the first and the last frame do not change,
     and a clip speeds up or slows down (a₁), or is faster or slower in the middle (a₂). The local speed, the derivative,
@@ -73,7 +73,7 @@ def frame_indices(
         frames: T, the number of frames of a clip.
         speeds_N: Speed factor of each clip; None for 1.
         jitter_NT: Displacement of each frame, in stored frames; None for 0.
-        steps_NT: Times of the frames in frames since the first one (see `warped_steps`); None for 0, 1, 2, ….
+        steps_NT: Times in frames relative to the first frame (see `warped_steps`); None for 0, 1, 2, ….
     """
     if speeds_N is None and steps_NT is None:
         indices_NT = starts_N[:, None] + np.arange(frames)

@@ -1,4 +1,4 @@
-"""Parameters of weak and strong views, sampled before any pixel is read.
+"""Parameters of weak and strong views, sampled before pixels are read.
 
 Every clip uses one row with a fixed number of uniform random numbers. Its sampled values therefore depend neither on
 the settings nor on the number of later clips, which keeps arms with the same seed paired. Timing (reversal, warp) and
@@ -59,7 +59,7 @@ class View:
         mean_weights_N3: Weights of the mean colour in the offset (see `colour`), or None.
         sigmas_N: Standard deviation of the noise for images in [0, 1], or None.
         noise_starts_NT: Start of each frame's noise in the bank, as a fraction of the bank's offsets, or None.
-        boxes_N4: Erased rectangle (top, left, height, width) in the flipped crop, with height 0 for none; or None.
+        boxes_N4: Erased rectangle (top, left, height, width) in the flipped crop, all 0 if nothing is erased; or None.
         hidden_NGG: Whether each patch of a G×G grid over the flipped crop is hidden, or None.
     """
 

@@ -21,8 +21,8 @@ _WRAPPERS: Final = ("state_dict", "model_state_dict", "model_state", "model")
 _PREFIXES: Final = ("module.", "_orig_mod.")
 """Key prefixes added by DataParallel and torch.compile."""
 _CLASSIFIERS: Final = ("fc", "head", "fc8", "classifier")
-"""Names of the last layer, or of the sequence that ends with it, in the published files of torchvision, UniFormer and
-C3D."""
+"""Names of the last layer, or of the sequence that ends with it, in the published weights from torchvision, UniFormer
+and C3D."""
 _FIELD: Final = "model.weights"
 _SHOWN: Final = 6
 
@@ -30,8 +30,8 @@ _SHOWN: Final = 6
 def load_weights(model: VideoClassifier, path: Path) -> list[str]:
     """Copy weights from a local file into a network.
 
-    The file must have torchvision's keys for the residual backbones, and the published keys for C3D and UniFormer.
-    Layers of the head whose shape differs from the file (different classes or pooling) keep their initial weights.
+    The keys must be the keys of the published weights (from torchvision, except for C3D and UniFormer). Layers of the
+    head whose shape differs from the file (different classes or pooling) keep their initial weights.
 
     Args:
         model: The network, on any device; modified in place.

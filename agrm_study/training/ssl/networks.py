@@ -81,7 +81,7 @@ class Networks:
 
     @property
     def labeller(self) -> nn.Module:
-        """The network that labels outside training steps: the teacher, or the student if there is no teacher."""
+        """The network that labels clips outside training steps: the teacher, or the student if there is no teacher."""
         return self.student if self.teacher is None else self.teacher.module
 
     @property

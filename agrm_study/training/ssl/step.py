@@ -55,7 +55,7 @@ METHODS: dict[str, Method] = {
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
-    """Results of a step for the record, on the device.
+    """Recorded results of a step, on the device.
 
     Attributes:
         terms_4: Supervised, consistency and pseudo-label loss, before weighting, and the policy's weighted penalty.

@@ -35,7 +35,7 @@ class Backbone(nn.Module, HasOptions, ABC):
     """Standard deviation of the classifier's initial weights."""
 
     PUBLISHED_NAMES: ClassVar[Mapping[str, str]] = {}
-    """Stages whose name differs in published weights files: name in the file → name of the stage."""
+    """Stages whose names differ in published weights files: name in the file → name of the stage."""
 
     def __init__(self, stages: Mapping[str, nn.Module], *, feature_dim: int) -> None:
         super().__init__()
@@ -96,7 +96,7 @@ class Backbone(nn.Module, HasOptions, ABC):
                 raise TypeError(f"no initial values are defined for {type(layer).__name__}")
 
     def reset(self, root: nn.Module) -> None:
-        """Initialise every layer below `root`, in order, from torch's default CPU generator."""
+        """Initialise every layer below `root`, in order, with torch's default CPU generator."""
         for layer in root.modules():
             if layer._parameters or layer._buffers:
                 self.reset_layer(layer)

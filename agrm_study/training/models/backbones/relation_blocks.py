@@ -26,7 +26,7 @@ class LocalBlock(nn.Module):
 
     Args:
         channels: Channels of input and output.
-        drop_path: Probability that a training clip skips a branch.
+        drop_path: Probability that a branch is skipped for a training clip.
     """
 
     def __init__(self, channels: int, drop_path: float) -> None:
@@ -53,7 +53,7 @@ class GlobalBlock(nn.Module):
     Args:
         channels: Channels of input and output; a multiple of `head_dim`.
         head_dim: Channels per attention head.
-        drop_path: Probability that a training clip skips a branch.
+        drop_path: Probability that a branch is skipped for a training clip.
     """
 
     def __init__(self, channels: int, head_dim: int, drop_path: float) -> None:

@@ -51,7 +51,7 @@ class FlexMatch(ThresholdPolicy):
         return self.settings.tau * beta_K / (2.0 - beta_K)
 
     def _remember(self, sample_ids_B: Tensor, labels_B: Tensor, confident_B: Tensor) -> None:
-        """Store the class of each confident clip; of duplicates in a batch, the last is used on every device."""
+        """Store the class of each confident clip; for duplicates in a batch, the last one is used on every device."""
         positions_B = torch.arange(len(labels_B), device=labels_B.device)
         last_N = torch.full_like(self._classes_N, UNUSED).scatter_reduce_(
             0, sample_ids_B, torch.where(confident_B, positions_B, UNUSED), reduce="amax"

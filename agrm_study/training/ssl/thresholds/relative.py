@@ -12,9 +12,9 @@ from agrm_study.training.ssl.thresholds.policy import ThresholdPolicy, confidenc
 class Relative(ThresholdPolicy):
     """Accepts clips with confidence m > c_τ, c_τ = τ · (mean confidence on the labelled clips of the step).
 
-    (Berthelot et al. 2022, section 3.3.) The labelled confidence is the student's confidence on its training view: with
-    `augment.labelled: weak`, the weakly augmented view, as in the paper, which also accepts at equality. The paper's
-    method also interpolates logits at random and aligns distributions (`alignment: predictions`); the interpolation is
+    (Berthelot et al. 2022, section 3.3.) The labelled confidence is the student's confidence on its training view,
+    which is weakly augmented with `augment.labelled: weak`, as in the paper. The paper's method also accepts at
+    equality, interpolates logits at random and aligns distributions (`alignment: predictions`); the interpolation is
     not included. Before the first labelled batch, the labelled confidence is 1.
     """
 
