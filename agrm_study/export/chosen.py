@@ -44,7 +44,7 @@ class Choice:
         row: The trial's `trials` record.
         arm: The selected arm; other arms may share the trial.
         recipe: All settings of the trial.
-        network: The reported network, ``teacher`` or ``student``.
+        network: The reported network, ``teacher``, ``ema`` or ``student``.
         seeds: Ids of the arm's finished trials on the task, by seed, including this trial; in a study with folds, only
             trials of the same fold.
         scores: Scores of these trials, by part (``val``, ``test``) and trial id.

@@ -38,7 +38,7 @@ class ModelRecipe:
     Attributes:
         study, question, arm: Name and question of the study, and name of the arm.
         trial_id: Id of the trial.
-        network: ``teacher`` or ``student``.
+        network: ``teacher``, ``ema`` or ``student``.
         best_epoch: Epoch of the weights, counted from 1.
         temperature: Softmax temperature, fitted on the validation part.
         recipe: All settings of the training run; paths and subject names are not written.
