@@ -157,8 +157,8 @@ def tuning_note(evidence: Evidence) -> str | None:
     untuned = [a.name for a in evidence.study.arms if not a.tuned]
     lacking = f" Not tuned yet, and without numbers: {listing(untuned)}." if untuned else ""
     return (
-        f"Each arm{tasks} was tuned with {points} on validation ({sampler}, {METRIC_NAMES[tune.metric[0][4:]]}) before "
-        f"it was trained with the reported seeds.{own}{lacking}"
+        f"Each arm{tasks} was tuned with {points} on validation data ({sampler}, {METRIC_NAMES[tune.metric[0][4:]]}) "
+        f"before it was trained with the reported seeds.{own}{lacking}"
     )
 
 
@@ -171,8 +171,9 @@ def race_notes(evidence: Evidence, arms: Iterable[str], tasks: Collection[str]) 
     metric = METRIC_NAMES[evidence.study.primary_metric]
     how = (
         f"Race: {rules.first} seeds for every arm, {rounds} up to {rules.most}; after each round an arm is stopped "
-        f"when another is better in {metric} on validation by a one-sided paired t-test over seeds. Probability that "
-        f"the truly best arm of a task is stopped: at most {rules.level:g} (Bonferroni over rounds and competing arms)."
+        f"when another is better in {metric} on validation data by a one-sided paired t-test over seeds. Probability "
+        f"that the truly best arm of a task is stopped: at most {rules.level:g} (Bonferroni over rounds and competing "
+        "arms)."
     )
     stopped = [s for s in race.stopped if s.arm in arms and s.task in tasks] if race is not None else []
     if not stopped:
@@ -192,7 +193,7 @@ def stop_reason(s: Stopped, *, several_tasks: bool) -> str:
     """Reason why the race stopped an arm: the rival, the difference and the test."""
     arm = f"{s.arm} ({task_words(s.task)})" if several_tasks else s.arm
     return (
-        f"{arm} after {s.n} seeds, behind {s.rival} by {percent(s.difference)} points on validation "
+        f"{arm} after {s.n} seeds, behind {s.rival} by {percent(s.difference)} points on validation data "
         f"({s.pairs} pairs, p = {s.p:.2g} against {s.limit:.2g})"
     )
 

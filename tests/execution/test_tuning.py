@@ -288,7 +288,7 @@ def test_the_table_of_the_tuning_shows_budget_choice_and_score_of_each_arm(
         assert (shown[arm]["points"], shown[arm][TAU]) == (4, best)
         assert shown[arm]["best_val_macro_f1"] == pytest.approx(score(best) * 0.8)
     [first, *others] = table.notes
-    assert first.startswith("Each arm was tuned with 4 trials on validation (random, macro F1) before")
+    assert first.startswith("Each arm was tuned with 4 trials on validation data (random, macro F1) before")
     assert any(note.startswith("Search space of A and again: τ 0.5–0.99") for note in others)
     assert any(note.startswith("Search space of B: τ 0.8–0.9") for note in others)
     assert table_kind("promoted").unfit(measured(results)) is not None
@@ -303,7 +303,7 @@ def test_every_comparison_states_the_budget_and_an_untuned_arm_is_named(
     hunt(tuned_of())
     m = measured(results)
     notes = " ".join(table_kind("arms").build(m).notes)
-    assert "Each arm was tuned with 4 trials on validation" in notes
+    assert "Each arm was tuned with 4 trials on validation data" in notes
     assert "Not tuned yet, and without numbers: B." in notes
     assert m.evidence.partial is not None
     points = [row.entries[2] for row in table_kind("tuned").build(m).rows]

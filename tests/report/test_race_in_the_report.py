@@ -57,7 +57,7 @@ def test_every_comparing_table_shows_n_and_why_an_arm_was_stopped(tmp_path):
     shown = {row.entries[1].text: row.entries[place] for row in table.rows}
     assert {arm: (e.text, e.marks) for arm, e in shown.items()} == {"A": ("5", ()), "B": ("5", ()), "C": ("3", ("‡",))}
     [note] = [n for n in table.notes if n.startswith("‡")]
-    assert "C after 3 seeds, behind B by 12.0 points on validation (3 pairs, p = 0.0001 against 0.01)" in note
+    assert "C after 3 seeds, behind B by 12.0 points on validation data (3 pairs, p = 0.0001 against 0.01)" in note
     assert "must not be read as estimates at equal n" in note
     assert {e.style for row in table.rows if row.entries[1].text == "C" for e in row.entries} == {"plain"}
     assert "best" in {e.style for row in table.rows for e in row.entries}

@@ -107,6 +107,6 @@ class AlphaTau(FigureKind[AlphaTauInfo]):
     def caption(self, info: AlphaTauInfo) -> str:
         n = span(int(x) for c in info.counts for x in c.ravel() if x)
         return (
-            f"{METRIC_NAMES[info.metric].capitalize()} on validation (never on test) by EMA coefficient α and "
-            f"threshold τ: mean over {n} trials per cell."
+            f"{METRIC_NAMES[info.metric].capitalize()} on validation data (never on test data) by EMA coefficient α "
+            f"and threshold τ: mean over {n} trials per cell."
         )

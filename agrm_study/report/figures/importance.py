@@ -120,10 +120,10 @@ class Importance(FigureKind[ImportanceInfo]):
     def caption(self, info: ImportanceInfo) -> str:
         fits = ", ".join(f"{task_words(t.task)} {number(t.r2, 2)}" for t in info.tasks)
         return (
-            f"Importance of each setting for {METRIC_NAMES[info.metric]} on validation: loss of R² of a random forest "
-            f"({TREES} trees) when the setting is shuffled, mean ± standard deviation over {REPEATS} shuffles. The "
-            f"forest's out-of-bag R² ({fits}) states how much of the metric the settings explain; if it is near or "
-            "below 0, the bars on the left have no meaning. Right: PED-ANOVA (Watanabe et al. 2023), the share of each "
-            "setting in how differently the best trials are distributed over it than all trials; it shows which "
-            "settings matter for being among the best, not for the metric as a whole."
+            f"Importance of each setting for {METRIC_NAMES[info.metric]} on validation data: loss of R² of a random "
+            f"forest ({TREES} trees) when the setting is shuffled, mean ± standard deviation over {REPEATS} shuffles. "
+            f"The forest's out-of-bag R² ({fits}) states how much of the metric the settings explain; if it is near "
+            "or below 0, the bars on the left have no meaning. Right: PED-ANOVA (Watanabe et al. 2023), the divergence "
+            "of each setting's distribution in the best trials from its distribution in all trials, as shares; it "
+            "shows which settings matter for being among the best, not for the metric as a whole."
         )

@@ -187,6 +187,6 @@ class ParallelCoordinates(FigureKind[ParallelInfo]):
 
     def caption(self, info: ParallelInfo) -> str:
         return (
-            f"Settings of each trial and its {METRIC_NAMES[info.metric]} on validation (never on test); one line per "
-            "completed trial, the best drawn last; lines are shifted slightly to separate equal ones."
+            f"Settings of each trial and its {METRIC_NAMES[info.metric]} on validation data (never on test data); "
+            "one line per completed trial, the best drawn last; lines are shifted slightly to separate identical ones."
         )

@@ -149,6 +149,7 @@ class ReliabilityDiagram(FigureKind[ReliabilityInfo]):
         return (
             f"Reliability of {info.arm} on the test part, {info.n_seeds} seeds together: accuracy by confidence "
             f"in groups of equal size, and the number of decisions in {BINS} bins. Dots: as trained, with Wilson's 95% "
-            "interval for the number of subjects in a group; open diamonds: after temperature scaling fitted on "
-            "validation; dotted: perfect calibration. ECE: expected calibration error in the bins, mean over seeds."
+            "interval for the number of subjects in a group; open diamonds: after temperature scaling fitted "
+            "on validation data; dotted: perfect calibration. ECE: expected calibration error in the bins, mean over "
+            "seeds."
         )

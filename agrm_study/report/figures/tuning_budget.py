@@ -101,9 +101,9 @@ class TuningBudget(FigureKind[TuningBudgetInfo]):
         )
         worst = f" {failed} points that failed count as the worst of their arm." if failed else ""
         return (
-            f"Expected best {METRIC_NAMES[info.metric]} on validation of k random points among those that the search "
-            f"of an arm tried{bands} (Dodge et al. 2019); a curve that still rises at its end indicates that more "
-            f"points would help. Points of an adaptive sampler are better than random ones.{worst}"
+            f"Expected best {METRIC_NAMES[info.metric]} on validation data of k random points among those that the "
+            f"search of an arm tried{bands} (Dodge et al. 2019); a curve that still rises at its end indicates that "
+            f"more points would help. Points of an adaptive sampler are better than random ones.{worst}"
         )
 
 

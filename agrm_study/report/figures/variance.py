@@ -123,7 +123,7 @@ class VarianceShares(FigureKind[VarianceInfo]):
         rest = f" {info.left_out} more arms are in the table of variance." if info.left_out else ""
         folds = "; folds: variance shared by the training runs of a fold" if info.folds else ""
         return (
-            f"Sources of the variance of {of}: between training runs (seeds), between test subjects, and of their "
+            f"Sources of the variance of {of}: training runs (seeds), test subjects, and their "
             f"interaction{folds}. Right: half-width of the 95% interval in points of {METRIC_TITLES[info.metric]}. If "
             f"the share of a source is large, more of it narrows the interval; shares from few seeds are rough.{rest}"
         )

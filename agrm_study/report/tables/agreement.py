@@ -60,15 +60,15 @@ class Agreement(TableKind):
             columns.append(Column(key="absolute_error", title="MAE [95% CI]"))
             grades = (
                 " Weighted κ: Cohen's kappa with quadratic weights, times 100; MAE: mean absolute error, in classes; "
-                "both treat neighbouring classes as one apart and apply to ordered tasks only."
+                "both count neighbouring classes as one step apart and apply to ordered tasks only."
             )
         return Table(
             name=self.name,
-            caption="Agreement of decisions and labels in tasks of several classes; test part.",
+            caption="Agreement between decisions and labels in multi-class and ordered tasks; test part.",
             columns=tuple(columns),
             rows=task_blocks(tasks, rows),
             notes=(
-                f"MCC: Matthews' correlation of all classes, times 100.{grades}",
+                f"MCC: Matthews correlation coefficient over all classes, times 100.{grades}",
                 *notes.closing_notes(m, arms, tasks, (*notes.caution_notes(m, arms, tasks), *rest)),
             ),
             partial=m.evidence.partial,

@@ -86,5 +86,5 @@ def _rounded(value: float | None) -> Entry:
 
 def _speed_note(m: Measurements) -> str:
     devices = sorted(m.evidence.trials["device"].dropna().unique())
-    where = devices[0] if len(devices) == 1 else f"{len(devices)} kinds of device, so that arms may not compare"
+    where = devices[0] if len(devices) == 1 else f"{len(devices)} kinds of device, so arms may not be comparable"
     return f"Clips/s: clips that training reads per second, median of the trials, on {where}."

@@ -90,10 +90,10 @@ class CalibrationTable(TableKind):
                 "ECE: expected calibration error of the top class, 15 bins (lo, hi], weighted by count; it is above 0 "
                 "even for perfect probabilities, and more so with fewer subjects. Brier: multi-class, 0 to 2. Slope (1 "
                 "is perfect, below 1 is overconfident) and intercept (calibration in the large, 0 is perfect): "
-                "two-class only, none if the scores separate the classes. T: temperature, fitted on validation by "
-                "log-loss, applied to the logarithm of a subject's averaged probabilities, mean ± standard deviation; "
-                "if the minimum is at a bound of the search, it is not identifiable, and 1 is used. Fractions, not "
-                "percent.",
+                "two-class only, not defined if the scores separate the classes. T: temperature, fitted on validation "
+                "data by log-loss, applied to the logarithm of a subject's averaged probabilities, mean ± standard "
+                "deviation; if the minimum is at a bound of the search, it is not identifiable, and 1 is used. "
+                "Fractions, not percent.",
                 notes.replicates_note(m, arms, study.tasks).removeprefix("Percent; "),
                 notes.interval_note(m, study.tasks),
                 *rest,

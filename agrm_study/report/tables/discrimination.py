@@ -40,7 +40,7 @@ class Discrimination(TableKind):
         columns.append(Column(key="mcc", title="MCC [95% CI]"))
         delta = (
             f"Δ: difference from {study.reference} in percentage points with its 95% interval, not adjusted for "
-            "several comparisons; outside every family of tests.",
+            "multiple comparisons; not part of any family of tests.",
         )
         return Table(
             name=self.name,
@@ -53,7 +53,7 @@ class Discrimination(TableKind):
             ),
             notes=(
                 "ROC-AUC: area under the ROC curve. PR-AUC: average precision without interpolation; its chance level "
-                "is the prevalence. MCC: Matthews' correlation of the decisions at p ≥ 0.5, times 100.",
+                "is the prevalence. MCC: Matthews correlation coefficient of the decisions at p ≥ 0.5, times 100.",
                 *(delta if compared else ()),
                 *notes.closing_notes(m, arms, asked, notes.caution_notes(m, arms, asked)),
             ),

@@ -71,7 +71,7 @@ def mixed_versions(trials: pd.DataFrame) -> tuple[str, ...]:
             if package == "threads":
                 notes.append(
                     f"Trials ran with several numbers of threads: {commonest}, but {listed}. The number of threads "
-                    "affects the order of sums, so a trial resumed with another number is not bit-identical to an "
+                    "affects the order of sums, so a trial resumed with a different number is not bit-identical to an "
                     "uninterrupted one."
                 )
             else:

@@ -122,8 +122,8 @@ def _notes(m: Measurements) -> list[str]:
     short = f" Superscript k/n: only k of n planned {runs} have finished." if missing else ""
     out = [
         f"Percent; mean ± sample standard deviation (ddof 1) over n = {n} training seeds; N: subjects of the set; "
-        "neither they nor their videos are in the study's data. Networks, windows and decision rule are those of the "
-        f"study's own test part; nothing is fitted on the set.{of_folds}{short}",
+        "neither they nor their videos are in the study's data. Networks, windows and decision rule are the same as "
+        f"for the study's own test part; nothing is fitted on the set.{of_folds}{short}",
         notes.interval_note(m, study.tasks),
         "Change: external minus internal, in percentage points, with a 95% interval for the same seeds on two "
         "independent sets of subjects (two-way variance, Welch–Satterthwaite degrees of freedom). Estimates, not "

@@ -116,9 +116,9 @@ class FactorResponse(TableKind):
             rows=tuple(rows),
             notes=(
                 "Test: mean over the arms of a level and their seeds, with its interval over common seeds and "
-                "subjects; a level has no mean if one of its arms has no finished seed or other test subjects. "
-                "Validation: mean ± sample standard deviation (ddof 1) over trials. Choose settings on validation, "
-                "never on test.",
+                "subjects; a level has no mean if one of its arms has no finished seed or different test subjects. "
+                "Validation: mean ± sample standard deviation (ddof 1) over trials. Choose settings on validation "
+                "data, never on test data.",
                 notes.replicates_note(m, [a.name for a in study.arms], study.tasks),
                 notes.interval_note(m, study.tasks),
                 *notes.gap_notes(m.evidence, [a.name for a in study.arms], study.tasks),

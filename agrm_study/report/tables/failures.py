@@ -55,7 +55,7 @@ class Failures(TableKind):
             )
         planned = len({p.trial_id for p in e.planned})
         lost = int((e.searched["status"] == "failed").sum())
-        search = (f"Of {len(e.searched)} search trials {lost} failed.",) if len(e.searched) else ()
+        search = (f"Of {len(e.searched)} search trials, {lost} failed.",) if len(e.searched) else ()
         problems = tuple(f"{'Left out' if p.severity == 'refuse' else 'Marked'}: {p}." for p in e.problems)
         return Table(
             name=self.name,

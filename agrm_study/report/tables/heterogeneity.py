@@ -147,9 +147,9 @@ class Heterogeneity(TableKind):
             notes=(
                 f"Groups of at least {SMALLEST} test subjects. Δ: group minus the other subjects whose attribute is "
                 "known, in percentage points, same seeds on two independent sets of subjects (two-way variance, "
-                "Welch–Satterthwaite degrees of freedom); of two groups, Δ is shown once. p: Holm over the "
-                f"differences of a task, all arms and attributes together ({family}). Groups differ in their mix of "
-                "classes too, and the study was not planned for these comparisons: an undetected difference may still "
+                "Welch–Satterthwaite degrees of freedom); for two groups, Δ is shown once. p: Holm over the "
+                f"differences of a task, all arms and attributes together ({family}). Groups also differ in their mix "
+                "of classes, and the study was not planned for these comparisons: an undetected difference may still "
                 "exist.",
                 *([_ONE_FOLD] if study.splits is not None and study.splits.group == "site" else []),
                 *unknown_attributes(people, sorted(tested), ("site", "sex", "age")),

@@ -70,7 +70,7 @@ class OperatingPoints(TableKind):
                     rows.append(Row(entries=entries, heading=None if i else f"{title}{point_text(point)}"))
         return Table(
             name=self.name,
-            caption="Two-class decisions on the test part at thresholds chosen on validation, and at 0.5.",
+            caption="Two-class decisions on the test part at thresholds chosen on validation data, and at 0.5.",
             columns=(
                 Column(key="task", title="Task", align="left", shown=False),
                 Column(key="point", title="Operating point", align="left", shown=False),

@@ -69,9 +69,9 @@ class Promoted(TableKind):
         other = [f"{pruned} ended early by the pruner"] * bool(pruned) + [f"{failed} failed"] * bool(failed)
         searched_note = (
             f"Search: {len(searched)} trials over {factor_values(searched).shape[1]} settings, "
-            f"{listing([f'{len(done)} of them completed', *other])}. Search {title}: {name} on validation of the one "
-            "search trial, an optimistic value, as the trial was selected by it. Search trials are never evaluated on "
-            "the test part; these arms were trained again with fresh seeds."
+            f"{listing([f'{len(done)} of them completed', *other])}. Search {title}: {name} of the search trial on "
+            "validation data, which is optimistic, as the trial was selected by it. Search trials are never evaluated "
+            "on the test part; these arms were trained again with new seeds."
         )
         extra_columns = (
             Column(key="settings", title="Settings", align="left", shown=False),

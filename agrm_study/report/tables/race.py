@@ -53,7 +53,7 @@ class RaceTable(TableKind):
         return Table(
             name=self.name,
             caption=f"Seeds of each arm in the race on the {tasks_text(study.tasks)} "
-            f"task{'s' if len(study.tasks) > 1 else ''}, decided by {METRIC_NAMES[metric]} on validation.",
+            f"task{'s' if len(study.tasks) > 1 else ''}, decided by {METRIC_NAMES[metric]} on validation data.",
             columns=(
                 Column(key="task", title="Task", align="left", shown=False),
                 Column(key="arm", title="Arm", align="left"),
@@ -69,7 +69,7 @@ class RaceTable(TableKind):
             notes=(
                 *notes.race_notes(m.evidence, [a.name for a in study.arms], study.tasks),
                 "Validation score at the best epoch; percent, mean ± sample standard deviation (ddof 1) over n seeds. "
-                "Difference: the rival minus the arm over the seeds that both have at that look, percentage points; p: "
+                "Difference: the rival minus the arm over their common seeds at that look, percentage points; p: "
                 "one-sided paired t-test; the arm is stopped when p is at most the limit.",
                 *notes.same_notes(m.evidence, [a.name for a in study.arms]),
                 notes.SCREENING,

@@ -80,14 +80,14 @@ def _notes(m: Measurements, results: list[RobustnessResult]) -> list[str]:
     n = span(result.cell.planned for result in results)
     said = [
         f"Whole percent, means over {n} training seeds; decimals and intervals are in the CSV file. Networks, subjects "
-        "and windows are those of the test part; corruptions act on the decoded clips before they are cropped, and are "
-        f"the same for all networks (seed {found.about.seed}).",
+        "and windows are the same as for the test part; corruptions act on the decoded clips before they are cropped, "
+        f"and are the same for all networks (seed {found.about.seed}).",
         f"Severities 1 to 5: {meanings}." if meanings else "No corruption has been evaluated.",
         "Change: mean over the severities shown minus clean, in percentage points, with a 95% interval over seeds and "
         "subjects, paired by seed and subject."
         + (
-            f" Δ: mean over the severities minus that of {reference} under the same corruption. Estimates, not tests: "
-            "intervals are not adjusted for multiple comparisons."
+            f" Δ: mean over the severities minus the mean of {reference} under the same corruption. Estimates, not "
+            "tests: intervals are not adjusted for multiple comparisons."
             if reference is not None
             else ""
         ),

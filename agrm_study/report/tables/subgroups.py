@@ -102,7 +102,7 @@ class Subgroups(TableKind):
             ),
             rows=task_blocks(study.tasks, rows),
             notes=(
-                "Descriptive: subgroups were not powered for comparison and no test is made between them.",
+                "Descriptive: subgroups were not powered for comparison, and no tests between them are performed.",
                 *small,
                 *dict.fromkeys(unknown),
                 notes.replicates_note(m, [arm], study.tasks),

@@ -54,7 +54,7 @@ class TunedTable(TableKind):
         per_point = f"the mean over {tune.seeds} seeds" if tune.seeds > 1 else "one trial"
         return Table(
             name=self.name,
-            caption="Tuning of the arms on validation: budget, chosen settings and their score.",
+            caption="Tuning of the arms on validation data: budget, chosen settings and their score.",
             columns=(
                 Column(key="task", title="Task", align="left", shown=False),
                 Column(key="arm", title="Arm", align="left"),
@@ -66,9 +66,9 @@ class TunedTable(TableKind):
             notes=(
                 *([note] if (note := tuning_note(e)) else []),
                 *_space_notes(spaces, titles),
-                f"Best {METRIC_TITLES[metric]}: {METRIC_NAMES[metric]} on validation of the chosen point{rule}, "
+                f"Best {METRIC_TITLES[metric]}: {METRIC_NAMES[metric]} of the chosen point{rule} on validation data, "
                 f"{per_point}; optimistic, as it was selected as the best. Tuning never uses the test part, and its "
-                "seeds are not those of the reported trials.",
+                "seeds differ from the seeds of the reported trials.",
             ),
             partial=e.partial,
         )

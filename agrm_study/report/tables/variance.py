@@ -65,7 +65,7 @@ class Variance(TableKind):
         return Table(
             name=self.name,
             caption=f"Uncertainty of {METRIC_NAMES[study.primary_metric]}: half-width of the 95% interval, its "
-            "sources, and what more seeds or test subjects would give.",
+            "sources, and its expected value with more seeds or test subjects.",
             columns=(
                 Column(key="task", title="Task", shown=False),
                 Column(key="kind", title="Kind", shown=False),
@@ -83,9 +83,9 @@ class Variance(TableKind):
             notes=(
                 *advice,
                 "±: half-width in percentage points, t·√variance. Seeds, subjects, both: shares of the variance "
-                "between training runs, between test subjects, and of their interaction. 2×: expected half-width with "
-                "twice as many seeds, test subjects or both, if the variances are as estimated; shares from few seeds "
-                "are rough." + ("" if study.splits is None else _folds_text(study.splits)),
+                "between training runs, between test subjects, and due to their interaction. 2×: expected half-width "
+                "with twice as many seeds, test subjects or both, if the variances are as estimated; shares from few "
+                "seeds are rough." + ("" if study.splits is None else _folds_text(study.splits)),
                 notes.replicates_note(m, arms, study.tasks).removeprefix("Percent; "),
                 *rest,
                 *notes.same_notes(m.evidence, arms),
