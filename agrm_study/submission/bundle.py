@@ -1,7 +1,7 @@
-"""Records bundle: a zip file with the records and the report of a study, which allows later verification.
+"""Records bundle: a zip file with the records and the report of a study, for later verification.
 
-It contains all files that `report` and `verify` read, and no executable content, weights or checkpoints. Equal
-results give equal bytes. ``bundle.json`` lists the SHA-256 of every file.
+It contains all files that `report` and `verify` read, and no executable content, weights or checkpoints.
+Identical results give identical bytes. ``bundle.json`` lists the SHA-256 of every file.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _AT_ONCE: Final = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """Content of ``bundle.json``: the name of the results folder, and the SHA-256 of its files by name."""
+    """Content of ``bundle.json``: the name of the results folder, and the SHA-256 of each of its files, by name."""
 
     results: str
     files: dict[str, str]
@@ -66,7 +66,7 @@ def write_bundle(results: Path, target: Path) -> int:
 
 @contextlib.contextmanager
 def opened_bundle(path: Path) -> Iterator[tuple[Path, list[str]]]:
-    """Context with the unpacked results folder of a bundle, and the mismatches between its files and its list.
+    """Context manager that yields the unpacked results folder of a bundle, and the mismatches with its file list.
 
     Raises:
         InputError: If the file is not a records bundle, or a name in it points outside the folder.
@@ -143,4 +143,4 @@ def _belongs(path: Path, results: Path) -> bool:
 
 
 def _not_a_bundle(path: Path, why: str) -> InputError:
-    return InputError("must be a records bundle, as `agrm-study submission` writes it", where=path, given=why[:200])
+    return InputError("must be a records bundle written by `agrm-study submission`", where=path, given=why[:200])

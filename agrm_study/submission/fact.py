@@ -15,7 +15,7 @@ METHODS: Final = {
     "fixmatch": "FixMatch (pseudo-labels of a weak view for a strong view)",
     "agrm": "Mean Teacher consistency together with pseudo-labels",
 }
-"""Use of unlabelled clips by `ssl.method`, for use within a sentence."""
+"""Descriptions of the methods by `ssl.method`, as fragments of a sentence."""
 
 
 @dataclass(frozen=True, slots=True)

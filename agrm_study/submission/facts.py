@@ -1,4 +1,4 @@
-"""Facts of a study for a manuscript: sentences generated from its records, each with its source."""
+"""Facts about a study for a manuscript: sentences generated from its records, each with its source."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PART_TITLES: Final = {"train": "training", "val": "validation", "test": "test"}
 
 @dataclass
 class Facts:
-    """Facts of one study.
+    """Facts about one study.
 
     Args:
         m: Measurements of the study.
@@ -49,7 +49,7 @@ class Facts:
 
     @cached_property
     def tested(self) -> int:
-        """Tested labelled subjects: the test part, or all folds."""
+        """Number of tested labelled subjects, in the test part or in all folds."""
         if self.m.evidence.study.splits is None:
             return sum(self.counts["test"].values())
         return sum(sum(by.values()) for by in self.counts.values())
@@ -70,11 +70,11 @@ class Facts:
         sources = sorted({str(s) for s in rows["source"].dropna()})
         total = sum(sum(by.values()) for by in self.counts.values())
         clips, people = sum(c for _, c in self.unlabelled.values()), sum(s for s, _ in self.unlabelled.values())
-        text = f"The data are {total} labelled subjects"
+        text = f"The data comprise {total} labelled subjects"
         text += f" and {clips} unlabelled clips of {people} other subjects" if clips else ""
         text += f" (sources: {listing(sources)})." if sources else "."
         if self.recipe.data.synthetic is not None:
-            text += " The data are synthetic: drawn walking figures in real video files, not recordings of persons."
+            text += " The data are synthetic: animated walking figures in real video files, not recordings of people."
         if splits > 1 and self.m.evidence.study.splits is None:
             text += f" The study has {splits} splits; counts refer to one of them."
         return Fact(text, "records/subjects; study.yaml (data)")
@@ -88,14 +88,14 @@ class Facts:
             else "No subject was excluded by name."
         )
         if data.subset == "balanced":
-            text += " Classes were balanced by drawing as many subjects of each class as the smallest class has."
+            text += " Classes were balanced by subsampling each class to the size of the smallest class."
         if data.labelled_fraction < 1:
             text += (
-                f" Of the training subjects, a stratified share of {data.labelled_fraction:g} was used with its label."
+                f" Of the training subjects, a stratified fraction of {data.labelled_fraction:g} was used with labels."
             )
         views = ", ".join(f"{v}°" for v in data.views)
         if any(c for _, c in self.unlabelled.values()):
-            text += f" Of unlabelled sources with several views, the views {views} were kept."
+            text += f" For unlabelled sources with several views, the views {views} were used."
         return Fact(text, "study.yaml (data.exclude, data.subset, data.labelled_fraction, data.views)")
 
     def preprocessing(self) -> Fact:
@@ -116,7 +116,11 @@ class Facts:
         """Assignment of subjects to parts."""
         data, counts = self.recipe.data, self.counts
         sizes = listing([f"{sum(counts[p].values())} {PART_TITLES[p]}" for p in LABELLED_PARTS])
-        how = "by a split file of the authors" if data.split_file is not None else "at random, stratified by label"
+        how = (
+            "by a split file provided by the authors"
+            if data.split_file is not None
+            else "at random, stratified by label"
+        )
         if data.folds:
             how = f"as {data.folds} stratified folds, of which one is the test part"
         folds = self.m.evidence.study.splits
@@ -145,7 +149,9 @@ class Facts:
         size = ""
         if len(sizes):
             low, high = int(sizes.min()), int(sizes.max())
-            size = f" ({low:,} parameters)" if low == high else f" ({low:,} to {high:,} parameters over the arms)"
+            size = (
+                f" ({low:,} parameters)" if low == high else f" ({low:,} to {high:,} parameters, depending on the arm)"
+            )
         weights = "initialised at random" if r.model.weights is None else "initialised from local pre-trained weights"
         text = (
             f"The network is {r.model.backbone} with {r.model.pooling.name} pooling and a "
@@ -178,7 +184,7 @@ class Facts:
         return Fact(text, "study.yaml (base.ssl, base.optimizer, base.batch, base.loss)")
 
     def _memory(self) -> str:
-        """EMA decay of the teacher, in the form given in the study."""
+        """EMA decay of the teacher, in the form used in the study."""
         ema = self.recipe.ssl.ema
         return f"α = {ema.alpha:g}" if ema.memory_epochs is None else f"a memory of {ema.memory_epochs:g} epochs"
 
@@ -218,8 +224,8 @@ class Facts:
             return Fact(text, "study.yaml (base.early_stop, tune); records/trials (best_epoch, phase); table tuned")
         if searched:
             text += (
-                f" A search evaluated {counted(searched, 'trial')} on validation only; its best settings were trained "
-                "again with new seeds."
+                f" A search evaluated {counted(searched, 'trial')} on validation data only; its best settings were "
+                "trained again with new seeds."
             )
         return Fact(text, "study.yaml (base.early_stop, search); records/trials (best_epoch, phase)")
 
@@ -255,7 +261,7 @@ class Facts:
         return Fact(text.strip(), "study.yaml (primary_metric, reference, report); tables")
 
     def compute(self) -> Fact:
-        """Hardware and training time, failed and search trials included."""
+        """Hardware and training time, including failed and search trials."""
         e = self.m.evidence
         hardware = e.provenance.get("hardware", {}) if isinstance(e.provenance.get("hardware"), dict) else {}
         gpus = listing([str(g) for g in hardware.get("gpus") or []]) or "no GPU"
@@ -269,7 +275,7 @@ class Facts:
         )
         if len(e.searched):
             text += (
-                f" The search took {number(float(e.searched['wall_s'].sum()) / 3600, 2)} hours more "
+                f" The search took another {number(float(e.searched['wall_s'].sum()) / 3600, 2)} hours "
                 f"({len(e.searched)} trials)."
             )
         if len(failed):
@@ -292,11 +298,11 @@ class Facts:
         return Fact(text, "provenance.json; records/trials (code_version, versions)")
 
     def missing(self) -> Fact:
-        """Missing or excluded trials and evidence."""
+        """Missing or excluded trials and records."""
         e = self.m.evidence
         text = e.partial.removeprefix("PARTIAL: ") + "." if e.partial else "All planned trials are finished and usable."
         refused = [f for f in e.problems if f.severity == "refuse"]
-        text += f" {len(refused)} findings exclude records from the numbers." if refused else ""
+        text += f" Because of {len(refused)} findings, records are excluded from the numbers." if refused else ""
         return Fact(text[0].upper() + text[1:], "records; table failures")
 
     def characteristics(self) -> Fact:

@@ -1,4 +1,4 @@
-"""A written table as a grid of text, and the comparison of a found grid with the grid generated from the records."""
+"""Tables in files as grids of text, and their comparison with the tables generated from the records."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 
 DIGITS: Final = re.compile(r"\d+(?:[.,]\d+)*")
 TOLERANCE: Final = 1e-9
-"""Relative tolerance for full-precision numbers, which round differently on other machines."""
+"""Relative tolerance for full-precision numbers, whose rounding depends on the machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class GridCell:
 
     @property
     def key(self) -> str:
-        """The text without spaces, since line breaks and formats add and remove spaces."""
+        """The text without spaces, since line breaks and formatting add and remove spaces."""
         return _key(self.text)
 
 
@@ -50,7 +50,7 @@ class GridRow:
 
     @property
     def name(self) -> str:
-        """The label after the heading of its block."""
+        """The label, preceded by the heading of its block."""
         return f"{self.heading}: {self.label}" if self.heading else self.label
 
     @property
@@ -90,8 +90,8 @@ class Mismatch:
 
     Attributes:
         line: Line in the file, counted from 1.
-        place: Location as text: row and column.
-        found: The text in the file; None if something is missing there.
+        place: Row and column, as text.
+        found: The text in the file; None if it is missing.
         expected: The text generated from the records; None if the records have no such cell.
     """
 
@@ -102,7 +102,7 @@ class Mismatch:
 
     def __str__(self) -> str:
         if self.expected is None:
-            return f"{self.place}: `{self.found}` is not in the records' table"
+            return f"{self.place}: `{self.found}` is not in the table generated from the records"
         if self.found is None:
             return f"{self.place}: is missing; the records give `{self.expected}`"
         return f"{self.place}: the file has `{self.found}`, the records give `{self.expected}`"
@@ -147,7 +147,7 @@ def compare_grids(found: Grid, expected: Grid, *, whole: bool) -> GridComparison
 def _compare_names(
     kind: str, pairs: Sequence[tuple[Item | None, Item | None]], out: GridComparison, *, whole: bool
 ) -> None:
-    """Rows or columns that are omitted, added or renamed."""
+    """Reports rows or columns that are omitted, added or renamed."""
     for ours, theirs in pairs:
         if theirs is None:
             if ours is not None:
@@ -189,7 +189,7 @@ def _only_digits_differ(found: str, expected: str) -> bool:
 
 
 def compare_prose(found: Sequence[GridCell], expected: Sequence[GridCell], out: GridComparison) -> None:
-    """Numbers in captions and notes, compared if the surrounding words match the table generated from the records."""
+    """Compare numbers in captions and notes if the surrounding words match the table generated from the records."""
     wanted: dict[str, dict[str, str]] = {}
     for text in expected:
         wanted.setdefault(DIGITS.sub("#", text.key), {})[text.key] = text.text
@@ -210,7 +210,7 @@ def compare_prose(found: Sequence[GridCell], expected: Sequence[GridCell], out: 
 
 
 def _matched(found: Sequence[Item], expected: Sequence[Item]) -> list[tuple[Item | None, Item | None]]:
-    """Pairs of equal keys in order, then of the remaining keys in order if both sides have equally many."""
+    """Pairs of items with equal keys, then of the remaining items if both sides have the same number of them."""
     waiting: dict[object, list[Item]] = {}
     for item in expected:
         waiting.setdefault(item.key, []).append(item)

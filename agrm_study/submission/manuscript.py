@@ -71,7 +71,7 @@ def verify_manuscript(path: Path, made: Sequence[Made], out: Verification) -> No
     by_study = {numbers.segment(x.study): x for x in made}
     if len(by_study) < len(made):
         raise InputError(
-            "two results folders contain studies of the same name, so a manuscript's tables are ambiguous",
+            "two results folders contain studies with the same name, so a manuscript's tables are ambiguous",
             given=", ".join(x.folder for x in made),
         )
     values = {key: value for x in made for key, value in x.numbers.items()}
@@ -98,7 +98,7 @@ def verify_manuscript(path: Path, made: Sequence[Made], out: Verification) -> No
 def _why_unknown(key: str, values: Mapping[str, str], by_study: Mapping[str, Made]) -> str:
     study = key.partition(".")[0]
     if study not in by_study:
-        return f"not verified, as no results folder of a study `{study}` was given"
+        return f"not verified, since no results folder of a study `{study}` was given"
     return f"the records have no such number. {did_you_mean(key, values) or ''}".strip()
 
 
@@ -112,10 +112,10 @@ def _verify_table(
     where, named = f"{source.path}:{table.line}", f"table `{table.study}/{table.name}`"
     made = by_study.get(numbers.segment(table.study))
     if made is None:
-        out.differences.append(f"{where}: {named}: not verified, as no results folder of this study was given")
+        out.differences.append(f"{where}: {named}: not verified, since no results folder of this study was given")
         return
     if table.name not in made.tables:
-        out.differences.append(f"{where}: {named}: the records contain no table of this name")
+        out.differences.append(f"{where}: {named}: the records contain no table with this name")
         return
     if table.body[0] == table.body[1]:
         out.differences.append(f"{where}: {named}: no tabular environment follows its comment")

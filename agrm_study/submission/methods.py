@@ -1,4 +1,4 @@
-"""Methods paragraphs of a manuscript, in Markdown and LaTeX."""
+"""Paragraphs for the methods section of a manuscript, in Markdown and LaTeX."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ class Pack:
     """A written submission pack.
 
     Attributes:
-        folder: Its folder.
+        folder: Folder of the pack.
         files: All files in it.
         open_items: Number of items left to the authors and total number of items, by checklist.
     """
@@ -83,7 +83,7 @@ def write_submission(
     Args:
         results: Results folder.
         out: Folder of the pack; existing files of the pack are replaced.
-        checklists: Names of `CHECKLISTS`.
+        checklists: Names of checklists, as in `CHECKLISTS`.
         on_progress: Callback that receives a short description of the current step.
 
     Raises:
@@ -156,17 +156,17 @@ def texts(facts: Facts, checklists: Sequence[str]) -> dict[str, str]:
 
 
 def verify_submission(folder: Path, out: Verification) -> Made:
-    """Verify a submission pack against its records bundle: texts, tables, numbers and the whole LaTeX document.
+    """Verify a submission pack against its records bundle: texts, tables, numbers and the complete LaTeX document.
 
     Args:
         folder: Folder written by `write_submission`.
         out: Receives the differences and remarks.
 
     Returns:
-        Values computed from its records, for the verification of manuscripts.
+        Values computed from the records of the pack, for the verification of manuscripts.
 
     Raises:
-        InputError: If its bundle is not readable.
+        InputError: If the bundle cannot be read.
     """
     with opened_bundle(folder / BUNDLE) as (results, faults):
         out.differences.extend(f"{folder / BUNDLE}: {fault}" for fault in faults)
@@ -184,7 +184,7 @@ def verify_submission(folder: Path, out: Verification) -> Made:
 
 
 def _compare_lines(file: Path, expected: str, out: Verification) -> None:
-    """Compare the numbers in the lines of a text; changed words give only a remark, since authors complete these
+    """Compare the numbers in the lines of a text; changed words only produce a remark, since authors complete these
     texts."""
     found = GridComparison()
     compare_prose(
@@ -198,7 +198,7 @@ def _compare_lines(file: Path, expected: str, out: Verification) -> None:
 
 
 def checklist_latex(checklist: Checklist, facts: Facts) -> str:
-    """A checklist as a LaTeX table over several pages, for inclusion by \\input."""
+    """A checklist as a multi-page LaTeX table, for inclusion by \\input."""
     lines = [
         rf"\section*{{{escape(checklist.title)}}}",
         rf"{{\scriptsize {escape(checklist.citation)}. The items are paraphrased.\par}}",

@@ -1,4 +1,4 @@
-"""Participant flow diagram: from the labelled subjects of the manifest to the subjects that were tested."""
+"""Participant flow diagram: from the labelled subjects in the study to the tested subjects."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Flow:
 
 
 def flow(facts: Facts) -> Flow:
-    """The numbers of the diagram, from the records."""
+    """The texts of the diagram, with numbers from the records."""
     counts = facts.counts
     total = sum(sum(by.values()) for by in counts.values())
     clips = {part: c for part, (_, c) in facts.unlabelled.items()}
@@ -52,7 +52,7 @@ def flow(facts: Facts) -> Flow:
     tested = (
         f"Tested: {facts.tested} subjects" + (f" in {splits.folds} folds" if splits is not None else ""),
         f"by {n_finished} of {len({p.trial_id for p in e.planned})} planned trials",
-        *([f"{len(e.refused)} trials refused"] if e.refused else []),
+        *([f"{len(e.refused)} trials excluded"] if e.refused else []),
     )
     unlabelled = sum(clips.values())
     return Flow(
@@ -60,14 +60,14 @@ def flow(facts: Facts) -> Flow:
             f"Labelled subjects in the study: {total}",
             *([f"Unlabelled clips: {unlabelled}"] if unlabelled else []),
         ),
-        excluded=("Left out:", *textwrap.wrap(facts.exclusions().text, WRAP + 8)),
+        excluded=("Excluded:", *textwrap.wrap(facts.exclusions().text, WRAP + 8)),
         parts=tuple(parts),
         tested=tested,
     )
 
 
 def draw(f: Flow) -> Figure:
-    """The diagram, for the width of a page."""
+    """Draw the diagram at page width."""
     with styled():
         heights = [_height(lines) for lines in (f.total, f.excluded, f.tested)]
         parts_h = max(_height(lines) for lines in f.parts)
@@ -123,6 +123,6 @@ def _arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float]) -> 
 
 CAPTION = (
     "Flow of subjects through the study. Subjects that were left out before the manifest was created "
-    "are not in the records: "
+    "are not in the records; "
     "`agrm-study data index --json` lists them with the reasons."
 )

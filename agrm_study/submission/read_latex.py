@@ -1,7 +1,7 @@
 r"""LaTeX reader: agrm-study tables in a manuscript, found by their comment, and uses of ``\agrm{key}``.
 
-The reader accepts common edits of a table: other column types, rules, fonts, math mode, line breaks and order. It does
-not expand macros defined by the author; a cell that uses such a macro differs from the records and is reported.
+The reader accepts common edits of a table: different column types, rules, fonts, math mode, line breaks and order.
+It does not expand macros defined by the author; a cell that uses such a macro is reported as different.
 """
 
 from __future__ import annotations
@@ -61,10 +61,10 @@ class FoundTable:
     Attributes:
         study: Name of the study.
         name: Name of the table.
-        text: The file, with comments blanked.
-        start: Position of the comment that identifies it.
+        text: Text of the file, with comments replaced by spaces.
+        start: Position of the comment that identifies the table.
         body: Start and end of the tabular's content.
-        float: Start and end of the enclosing float, or of the tabular without one.
+        float: Start and end of the enclosing float, or of the tabular if there is none.
     """
 
     study: str
@@ -136,7 +136,7 @@ def grid_of(table: FoundTable, numbers: Callable[[str], str | None] = lambda key
 
     Args:
         table: The table.
-        numbers: LaTeX of the value of a key, for cells that use ``\agrm{key}``.
+        numbers: Returns the LaTeX source of the value of a key, for cells that use ``\agrm{key}``.
     """
     start, end = table.body
     text = table.text
@@ -203,7 +203,7 @@ def _prose(table: FoundTable, numbers: Callable[[str], str | None]) -> Iterator[
 
 
 def _pairs(pattern: re.Pattern[str], text: str) -> Iterator[tuple[int, int, int, int]]:
-    """Start, end of the opening, start of the closing, end of each environment."""
+    """Start and end of the opening command and of the closing command of each environment."""
     opened: list[re.Match[str]] = []
     for m in pattern.finditer(text):
         if m.group(1) == "begin":
@@ -224,7 +224,7 @@ def _arguments(body: str) -> int:
 
 
 def _closing(text: str, at: int) -> int:
-    """Position of the brace that closes a group whose content starts at a position."""
+    """Position of the brace that closes the group whose content starts at the given position."""
     depth = 1
     while at < len(text):
         if text[at] == "\\":

@@ -1,4 +1,4 @@
-"""Readers of written tables: CSV, Markdown, HTML and Word as grids of text."""
+"""Readers of table files: CSV, Markdown, HTML, LaTeX and Word tables as grids of text."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MARKDOWN: Final = re.compile(r"\\(.)|</?(?:u|sub|sup)>|\*\*?")
 
 
 def read_csv(content: bytes) -> Grid:
-    """A CSV file; a first column ``task`` is the heading of the row, and numbers are compared with a tolerance."""
+    """A CSV file; a first column ``task`` contains the heading of each row; numbers are compared with a tolerance."""
     reader = csv.reader(io.StringIO(content.decode("utf-8")))
     lines = [tuple(GridCell(text, reader.line_num) for text in row) for row in reader]
     if not lines or not lines[0]:
@@ -87,7 +87,7 @@ class _Html(HTMLParser):
 
 
 def read_docx(content: bytes) -> Grid:
-    """A Word document with one table; lines are counted by paragraphs and rows.
+    """A Word document with one table; line numbers count paragraphs or rows.
 
     Raises:
         ImportError: If python-docx is not installed.

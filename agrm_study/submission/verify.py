@@ -1,5 +1,4 @@
-"""Verification of the tables, numbers and figures of a results folder: they are regenerated from the records and
-compared."""
+"""Verification of a results folder: its tables, numbers and figures are regenerated from the records and compared."""
 
 from __future__ import annotations
 
@@ -33,7 +32,7 @@ class Made:
 
     Attributes:
         folder: The results folder, as given by the user.
-        measurements: Its measurements.
+        measurements: Measurements of the study.
         tables: The tables by name.
         numbers: The numbers for a manuscript, as LaTeX by key.
     """
@@ -55,7 +54,7 @@ class Verification:
 
     Attributes:
         differences: Contents that differ from the records or cannot be verified, one sentence each.
-        remarks: Contents in which words or the selection differ, but no numbers.
+        remarks: Contents in which only the words or the selection differ, not the numbers.
         checked: Number of compared items, by kind.
     """
 
@@ -139,7 +138,7 @@ def _verify_tables(place: Path, tables: Mapping[str, Table], named: str, out: Ve
         if suffix not in READERS:
             continue
         if table is None:
-            out.differences.append(f"{named}/tables/{file.name}: the records contain no table of this name")
+            out.differences.append(f"{named}/tables/{file.name}: the records contain no table with this name")
             continue
         verify_table_file(file, table, f"{named}/tables/{file.name}", out)
 
@@ -152,7 +151,7 @@ def verify_table_file(file: Path, table: Table, named: str, out: Verification) -
         content = rendered.encode() if isinstance(rendered, str) else rendered
         expected = READERS[suffix](content)
     except ImportError:
-        out.remarks.append(f"{named}: not compared, as python-docx is not installed")
+        out.remarks.append(f"{named}: not compared, since python-docx is not installed")
         return
     if file.read_bytes() == content:
         out.count("tables")
@@ -166,7 +165,7 @@ def verify_table_file(file: Path, table: Table, named: str, out: Verification) -
     out.differences.extend(f"{named}:{x.line}: table `{table.name}`, {x}" for x in compared.mismatches)
     out.remarks.extend(f"{named}: {remark}" for remark in compared.remarks)
     if not compared.mismatches and not compared.remarks:
-        out.remarks.append(f"{named}: the numbers agree, the formatting differs")
+        out.remarks.append(f"{named}: the numbers agree; the formatting differs")
     out.count("tables")
 
 
@@ -179,7 +178,7 @@ def _verify_numbers(file: Path, made: Made, out: Verification) -> None:
     missing = [key for key in made.numbers if key not in found]
     if missing:
         out.differences.append(
-            f"{made.folder}/{numbers.FILE}: {len(missing)} numbers are missing, first `{missing[0]}`"
+            f"{made.folder}/{numbers.FILE}: {len(missing)} numbers are missing; the first is `{missing[0]}`"
         )
     out.count("numbers", len(found))
 
@@ -217,12 +216,12 @@ def _verify_figures(place: Path, m: Measurements, named: str, out: Verification,
         for file in here:
             if file.read_bytes() != drawn[file.suffix.removeprefix(".")]:
                 out.differences.append(
-                    f"{named}/figures/{file.name}: differs from the figure drawn from the records here (another "
-                    "release of matplotlib or another font also draws another file)"
+                    f"{named}/figures/{file.name}: differs from the figure drawn from the records here (a different "
+                    "release of matplotlib or a different font also results in a different file)"
                 )
             out.count("figures")
     out.differences.extend(
-        f"{named}/figures/{p.name}: the records contain no figure of this name"
+        f"{named}/figures/{p.name}: the records contain no figure with this name"
         for rest in files.values()
         for p in rest
         if p.suffix.removeprefix(".") in FIGURE_FORMATS

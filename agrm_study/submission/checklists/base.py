@@ -1,4 +1,4 @@
-"""Items of a checklist, and their answers."""
+"""Checklists, their items, and the answers to the items."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ class Checklist:
     """A published checklist.
 
     Attributes:
-        name: Name on the command line, and stem of its files.
+        name: Name on the command line, and stem of the file names.
         title: Published name.
         citation: Reference of the publication.
-        items: Its items in order.
+        items: The items in order.
     """
 
     name: str
@@ -67,7 +67,7 @@ def answers(checklist: Checklist, facts: Facts) -> Iterator[Answer]:
 
 
 def as_table(checklist: Checklist, facts: Facts) -> Table:
-    """The checklist as a table with one row per item, blocks by section."""
+    """The checklist as a table with one row per item, grouped by section."""
     rows, section = [], ""
     found = list(answers(checklist, facts))
     for answer in found:
@@ -78,7 +78,7 @@ def as_table(checklist: Checklist, facts: Facts) -> Table:
     filled = sum(bool(a.source) for a in found)
     return Table(
         name=checklist.name,
-        caption=f"{checklist.title}: {filled} of {len(found)} items are filled from the records.",
+        caption=f"{checklist.title}: {filled} of {len(found)} items are filled in from the records.",
         columns=(
             Column(key="item", title="Item", align="left"),
             Column(key="asks", title="Content", align="left"),

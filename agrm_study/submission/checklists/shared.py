@@ -1,4 +1,4 @@
-"""Answers that several checklists share: combinations of facts, and tables of the report."""
+"""Answers shared by several checklists: combinations of facts, and references to tables of the report."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from agrm_study.submission.facts import Facts
 
 
 def both(*of: Callable[[Facts], Fact]) -> Callable[[Facts], Fact]:
-    """An answer made of several facts."""
+    """An answer that combines several facts."""
 
     def answer(facts: Facts) -> Fact:
         found = [fact(facts) for fact in of]
@@ -27,7 +27,7 @@ def shown(text: str, *tables: str) -> Callable[[Facts], Fact]:
 
 
 def goal(facts: Facts) -> Fact:
-    """The question of the study."""
+    """The question that the study addresses."""
     study = facts.m.evidence.study
     return Fact(study.question or f"Study {study.name}.", "study.yaml (question)")
 
@@ -51,7 +51,7 @@ def subgroups(facts: Facts) -> Fact:
     """Performance by site, sex and age."""
     return Fact(
         "Performance by sex and age group, and differences of every arm between sites, sexes and ages, if the manifest "
-        "has them, with intervals.",
+        "contains them, with intervals.",
         "tables subgroups, heterogeneity",
     )
 
@@ -65,7 +65,7 @@ def clusters(facts: Facts) -> Fact:
     sizes = known["site"].value_counts().sort_index()
     text = f"Labelled subjects by site: {listing([f'{site} {n}' for site, n in sizes.items()])}."
     if len(known) < people.loc[people["label"].notna(), "subject_id"].nunique():
-        text += " The site of the others is unknown."
+        text += " The site of the other subjects is unknown."
     splits = facts.m.evidence.study.splits
     if splits is not None and splits.group == "site":
         text += (
@@ -79,7 +79,7 @@ def external(facts: Facts) -> Fact:
     """The external sets on which the networks were evaluated; left to the authors if there are none."""
     sets = facts.m.external
     if not sets:
-        return Fact(f"{AUTHORS} No external test is in these records.", "")
+        return Fact(f"{AUTHORS} These records contain no external test.", "")
     named = listing([f"{s.about.name} ({s.about.subjects} subjects, {s.about.clips} clips)" for s in sets])
     text = (
         f"The networks were evaluated without any fitting on {named}, which {'share' if len(sets) > 1 else 'shares'} "
@@ -87,7 +87,7 @@ def external(facts: Facts) -> Fact:
     )
     declared = [s.about.name for s in sets if s.about.distinct_subjects]
     if declared:
-        text += f" Equal subject ids were declared to be other people for {listing(declared)}."
+        text += f" Equal subject ids were declared to refer to different people for {listing(declared)}."
     return Fact(text, "external/*/set.json; tables external, external_calibration")
 
 
@@ -101,17 +101,17 @@ def robustness(facts: Facts) -> Fact:
 
 
 def margin(facts: Facts) -> Fact:
-    """Ways to narrow the intervals, and the margin of equivalence."""
+    """Numbers of subjects and seeds, and the margin of equivalence."""
     study = facts.m.evidence.study
     equivalence = (
-        f"Equivalence was declared as a difference below {100 * study.margin:g} points."
+        f"Equivalence was defined as a difference of less than {100 * study.margin:g} points."
         if study.margin is not None
         else ""
     )
     text = (
-        f"{'The test part has' if study.splits is None else 'The folds test'} {facts.tested} subjects, each arm "
-        f"{len(study.seeds)} "
+        f"{'The test part has' if study.splits is None else 'The folds test'} {facts.tested} subjects, and each "
+        f"arm has {len(study.seeds)} "
         f"seeds; the table "
-        f"variance gives the half-widths to expect from more of either. {equivalence}"
+        f"variance gives the half-widths expected with more subjects or seeds. {equivalence}"
     )
     return Fact(text.strip(), "table variance; study.yaml (report.margin)")

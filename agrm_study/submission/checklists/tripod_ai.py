@@ -1,4 +1,4 @@
-"""TRIPOD+AI, the reporting guideline for clinical prediction models (27 items with their parts)."""
+"""TRIPOD+AI, the reporting guideline for clinical prediction models (27 items with their sub-items)."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ TRIPOD_AI: Final = Checklist(
     title="TRIPOD+AI 2024",
     citation="Collins et al., BMJ 385, 2024, e078378, doi:10.1136/bmj-2023-078378",
     items=(
-        Item("1", "Title", "Development or evaluation of a model, population and outcome", "To be named in the title."),
+        Item("1", "Title", "Development or evaluation of a model, population and outcome", "State it in the title."),
         Item(
             "2",
             "Abstract",
-            "Abstract by TRIPOD+AI for Abstracts",
+            "Abstract according to TRIPOD+AI for Abstracts",
             "To be written; numbers.tex provides numbers by key.",
         ),
         Item("3a", "Introduction", "Healthcare context and existing models", ""),
@@ -48,7 +48,7 @@ TRIPOD_AI: Final = Checklist(
         Item("7", _DATA, "Preparation and quality of data", both(Facts.preprocessing, Facts.augmentation)),
         Item("8a", _DATA, "Outcome and how it was assessed", ""),
         Item("8b", _DATA, "Assessors of the outcome", ""),
-        Item("8c", _DATA, "Blinding of the outcome's assessment", ""),
+        Item("8c", _DATA, "Blinding of the outcome assessment", ""),
         Item("9a", _DATA, "Choice of predictors", Facts.preprocessing),
         Item("9b", _DATA, "Definition of predictors", Facts.preprocessing),
         Item(
@@ -74,7 +74,7 @@ TRIPOD_AI: Final = Checklist(
             _ANALYSIS,
             "Updating of the model",
             shown(
-                "Temperatures are fitted on validation and reported alongside the uncalibrated values.",
+                "Temperatures are fitted on validation data and reported alongside the uncalibrated values.",
                 "table calibration",
             ),
         ),
@@ -133,8 +133,8 @@ TRIPOD_AI: Final = Checklist(
         Item(
             "27a",
             "Discussion",
-            "Poor quality or missing input",
-            "`agrm-study predict` refuses videos that cannot be decoded; discuss the rest.",
+            "Poor-quality or missing input",
+            "`agrm-study predict` rejects videos that cannot be decoded; discuss other input problems.",
         ),
         Item("27b", "Discussion", "Interaction and expertise that users need", ""),
         Item("27c", "Discussion", "Next steps", ""),
