@@ -4,9 +4,9 @@
     python benchmarks/bands.py --studies 100
     python benchmarks/bands.py --folds          # studies with five pooled folds
 
-Studies are simulated as in `regimes.py`. The truth is the mean curve of many seeds, each on many fresh subjects; with
-folds, each seed also has new training sets. The output lists, for each point of the grid, the share of studies whose
-interval contains the truth and the share with a defined interval.
+Studies are simulated as in `regimes.py`. The true curve is the mean curve of many seeds, each on many new subjects;
+with folds, each seed also has new training sets. The output lists, for each point of the grid, the share of studies
+whose interval contains the true value and the share with a defined interval.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def drawn(
 
 
 def truth(regime: Regime, heights: Heights, folds: Folds | None = None) -> Floats:
-    """Mean height at each point of the grid, over 2,000 seeds with 1,500 fresh subjects each."""
+    """Mean height at each point of the grid, over 2,000 seeds with 1,500 new subjects each."""
     rng = np.random.default_rng([SEED, 0])
     found = []
     for _ in range(20):
@@ -78,9 +78,9 @@ def coverage(
 def main() -> None:
     """Parse the command line and print a Markdown table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--studies", type=int, default=400, help="in each cell [default: 400]")
+    parser.add_argument("--studies", type=int, default=400, help="simulated studies per cell [default: 400]")
     parser.add_argument("--folds", action="store_true", help="pooled folds instead of a single split")
-    parser.add_argument("--regimes", nargs="+", help="of those shown")
+    parser.add_argument("--regimes", nargs="+", help="regimes to simulate [default: all in the table]")
     options = parser.parse_args()
     single = {name: (REGIMES[name], None) for name in SHOWN}
     regimes: dict[str, tuple[Regime, Folds | None]] = {}

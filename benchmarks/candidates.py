@@ -32,17 +32,17 @@ def _t(df: Floats) -> Floats:
 
 
 def shipped(values_RS: Floats, c: Components) -> Ends:
-    """The rule of the package."""
+    """The package's rule."""
     return bounded_interval(values_RS.mean(axis=-1), c)
 
 
 def logit(values_RS: Floats, c: Components) -> Ends:
-    """The rule of the package on the logit scale."""
+    """The package's rule on the logit scale."""
     return _logit(values_RS.mean(axis=-1), c.half_width())
 
 
 def uncapped(values_RS: Floats, c: Components) -> Ends:
-    """The variance of the package with unbounded Satterthwaite degrees of freedom."""
+    """The package's variance with unbounded Satterthwaite degrees of freedom."""
     with np.errstate(all="ignore"):
         df = c.variance**2 / (c.seeds**2 / c.seed_df + c.subjects**2 / c.subject_df)
     return _logit(values_RS.mean(axis=-1), _t(df) * np.sqrt(c.variance))
@@ -101,8 +101,8 @@ INTERVALS: dict[str, Callable[[Floats, Components], Ends]] = {
 
 
 class Bootstrap:
-    """Two-way bootstrap of accuracy or macro-F1: seeds and subjects are resampled independently, with one set of draws
-    for many studies."""
+    """Two-way bootstrap of accuracy or macro-F1: seeds and subjects are resampled independently, with one set of
+    resamples for many studies."""
 
     def __init__(self, rng: np.random.Generator, seeds: int, subjects: int, replicates: int = 400) -> None:
         self.subjects_BN = rng.multinomial(subjects, [1 / subjects] * subjects, size=replicates).astype(np.float32)

@@ -1,13 +1,13 @@
 """Coverage and width of the interval for pooled folds, and error rate of the test, in simulated studies.
 
     python benchmarks/folds.py                    # 400 studies per cell, one minute
-    python benchmarks/folds.py --studies 2000     # the published figures, eight minutes
+    python benchmarks/folds.py --studies 2000     # the published numbers, eight minutes
 
 Simulates studies (`regimes.py`) of 200 subjects in 5 folds. Each training run, one per seed and fold, has its own
-effects, and the training runs of a fold share an effect of their training set across all seeds. The truth is the
+effects, and the training runs of a fold share an effect of their training set across all seeds. The true value is the
 metric's expectation over new seeds, training sets and subjects. Coverage: share of the reported 95 % intervals that
 contain it; without folds: the same without the variance of folds. One split: coverage of the interval from the first
-fold alone, whose training set is one draw. Width: mean width divided by the mean width for one split. Error: share of
+fold alone, which uses a single training set. Width: mean width divided by the mean width for one split. Error: share of
 studies of two equal arms with p < .05.
 """
 
@@ -27,7 +27,7 @@ METRICS = ("accuracy", "macro_f1")
 SUBJECTS = 200
 AT_ONCE = 100
 SEED = 44
-"""Simulation seed of the published figures, drawn after the rule was fixed."""
+"""Simulation seed of the published numbers, chosen after the rule had been fixed."""
 
 
 @dataclass(frozen=True)

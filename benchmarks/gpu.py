@@ -4,13 +4,14 @@
     python benchmarks/gpu.py --save            # also write results/gpu/<card>.json
     python benchmarks/gpu.py --only step       # one part: tests, step, networks, compile, input or seeds
 
-Parts: the tests marked `gpu`; a training step at the paper's shape in each precision, compiled and deterministic,
-    compared with a plain torchvision loop and the FLOPs of the step; a step with other backbones; compilation in two
-    consecutive trials of one worker; clips per second of the input path; five seeds run sequentially, and two and four
-    at a time on one GPU.
-Without a GPU the script measures single precision, the input path and sequential seeds at a small shape on the CPU, and
-reports everything else as not run. A part that does not fit into the remaining time is reported as not run. The exit
-status is 1 if a row failed.
+Parts: the tests marked `gpu`; a training step with the paper's input shape in each precision, compiled and
+deterministic, compared with a plain torchvision loop and the FLOPs of the step; a step with other backbones;
+compilation in two consecutive trials of one worker; clips per second of the input path; five seeds run sequentially,
+and two and four at a time on one GPU.
+
+Without a GPU, the script measures single precision, the input path and sequential seeds with a small shape on the CPU,
+and reports everything else as not run. A part that does not fit into the remaining time is reported as not run. The
+exit status is 1 if a row failed.
 """
 
 from __future__ import annotations
@@ -98,9 +99,9 @@ def file_name(card: str) -> str:
 def main(words: Sequence[str] | None = None) -> int:
     """Measure, print and write the results; return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--minutes", type=float, default=7.5, help="the script ends after this time [default: 7.5]")
-    parser.add_argument("--only", choices=PARTS, action="append", help="this part; may be repeated [default: all]")
-    parser.add_argument("--save", action="store_true", help="write results/gpu/<card>.json; nothing without a GPU")
+    parser.add_argument("--minutes", type=float, default=7.5, help="time limit of the script [default: 7.5]")
+    parser.add_argument("--only", choices=PARTS, action="append", help="part to run; may be repeated [default: all]")
+    parser.add_argument("--save", action="store_true", help="write results/gpu/<card>.json; no effect without a GPU")
     parser.add_argument("--json", type=Path, default=None, metavar="FILE", help="write the table to this file")
     options = parser.parse_args(words)
     device = "cuda" if torch.cuda.is_available() else "cpu"

@@ -16,7 +16,7 @@ requested byte. A reader of this layout cannot be faster than a copy of these ro
 cropped windows is therefore out of reach; the store reaches 0.9 of the copy of the rows. Views of uint8 and uint64
 items, torch's strided copy, frames gathered in the cache before they are copied, and rows copied whole and cropped
 afterwards were measured in the same turns; none is faster. `whole frames` are windows as large as the stored frame, as
-with `crop: person_box` and `clip.size` equal to `clip.resize`; they use every byte read.
+with `crop: person_box` and `clip.size` equal to `clip.resize`; for them, every byte read is used.
 """
 
 from __future__ import annotations
@@ -292,7 +292,9 @@ def measure(folder: Path, size: int, resize: int, seconds: float) -> dict[str, f
     square = build_store(manifest, settings.model_copy(update={"crop": "raw"}), folder / "stores", workers=workers)
     small = build_store(manifest.select([clips[-1].clip_id]), settings, folder / "stores")
     store, whole = ClipStore.open(path), ClipStore.open(square)
-    figures["rows read, bytes a byte wanted"] = float(np.mean([store.width(row) for row in range(len(store))])) / size
+    figures["rows read, bytes per requested byte"] = (
+        float(np.mean([store.width(row) for row in range(len(store))])) / size
+    )
     figures |= rates(
         {f"decord on {name}, clips/s": decord_step(records, resize, rng) for name, records in found.items()}
         | {
@@ -326,10 +328,10 @@ def measure(folder: Path, size: int, resize: int, seconds: float) -> dict[str, f
 def main() -> None:
     """Measure and print the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--size", type=int, default=96, help="side of the window that is read")
-    parser.add_argument("--resize", type=int, default=112, help="short side that is stored")
-    parser.add_argument("--seconds", type=float, default=3.0, help="of each measurement")
-    parser.add_argument("--json", type=Path, help="also write the figures here")
+    parser.add_argument("--size", type=int, default=96, help="side length of the window, pixels")
+    parser.add_argument("--resize", type=int, default=112, help="short side of the stored frames, pixels")
+    parser.add_argument("--seconds", type=float, default=3.0, help="duration of each measurement")
+    parser.add_argument("--json", type=Path, help="also write the results to this file")
     parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child is not None:
@@ -339,10 +341,10 @@ def main() -> None:
         figures = measure(Path(folder), options.size, options.resize, options.seconds)
     for name, value in figures.items():
         target = TARGETS.get(name)
-        verdict = "" if target is None else f"   (asked: {target:g}; {'reached' if value >= target else 'MISSED'})"
+        verdict = "" if target is None else f"   (target: {target:g}; {'reached' if value >= target else 'MISSED'})"
         print(f"{name:40s} {value:12,.2f}{verdict}")
     if max(figures["load at the start"], figures["load at the end"]) > 1.0 + (os.cpu_count() or 1):
-        print("other work ran on this machine meanwhile: the rates are unreliable, and the ratios less so")
+        print("other work ran on this machine at the same time: the rates are unreliable, the ratios less affected")
     if options.json is not None:
         options.json.write_text(json.dumps(figures, indent=1) + "\n")
 

@@ -6,11 +6,11 @@
     python benchmarks/intervals.py --full choose --regimes "seeds alone" default    # updates these regimes in the file
     python benchmarks/intervals.py --table          # prints the contents of these files
 
-Simulates studies (`regimes.py`). The truth is the metric's expectation over new seeds and new subjects. Coverage: share
-of the reported 95 % intervals that contain it; width: mean width divided by 2·1.96·(standard deviation of the mean over
-studies), the width of an interval with known variances. Error: share of studies of equal arms in which Holm-adjusted p
-< .05 for any arm; power: the same for the one arm that differs. The rule was chosen on the set "choose" and confirmed
-on the set "confirm".
+Simulates studies (`regimes.py`). The true value is the metric's expectation over new seeds and new subjects. Coverage:
+share of the reported 95 % intervals that contain it; width: mean width divided by 2·1.96·(standard deviation of the
+mean over studies), the width of an interval with known variances. Error: share of studies of equal arms in which
+Holm-adjusted p < .05 for any arm; power: the same for the one arm that differs. The rule was chosen on the set "choose"
+and confirmed on the set "confirm".
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from regimes import METRICS, REGIMES, Regime, draw, measure, truth
 from agrm_study.statistics.two_way import components
 
 SETS = {"choose": 11, "confirm": 22}
-"""Simulation seeds. Rules were compared on the first set only; the second was drawn after the rule was fixed."""
+"""Simulation seeds. Rules were compared on the first set only; the second was chosen after the rule had been fixed."""
 CELLS = (*((2, 172), (3, 172), (5, 172), (10, 172)), *((s, n) for n in (48, 20, 12, 10) for s in (3, 5)))
 """Pairs (seeds, test subjects)."""
 POWER: dict[str, float] = {"default": 1.0, "seeds related": -0.8, "arm x subject": -0.8}
@@ -182,7 +182,7 @@ def summary(rows: Sequence[Row]) -> str:
 
     Coverage for accuracy and macro-F1 with 3 or more seeds and at least 20 or fewer than 20 subjects, and with 2 seeds,
     and for ROC-AUC; mean relative width of the interval for accuracy with 5 seeds and 172 subjects; largest share of
-    wrong claims with 3 or more seeds, for four arms and for two, and with 2 seeds.
+    false positives with 3 or more seeds, for four arms and for two, and with 2 seeds.
     """
 
     def worst(of: str, name: str, kind: str, pick: Callable[[Row], bool], column: str = "rate") -> str:
@@ -247,7 +247,7 @@ def read(of: str) -> list[Row]:
 def main() -> None:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--studies", type=int, help="in each cell [default: 400, with --full 4000]")
+    parser.add_argument("--studies", type=int, help="simulated studies per cell [default: 400, with --full 4000]")
     parser.add_argument("--regimes", nargs="+", choices=tuple(REGIMES), default=list(REGIMES), metavar="NAME")
     parser.add_argument("--full", choices=tuple(SETS), help="every regime; writes intervals-choose.csv, …-confirm.csv")
     parser.add_argument("--table", action="store_true", help="print the contents of these files")

@@ -66,7 +66,7 @@ class SleepingRunner(NoopRunner):
 
 
 def works_of(trials: int, trial_s: float) -> list[Work]:
-    """Trials of an arm whose name states their duration."""
+    """Trials of an arm whose name gives their duration."""
     given = {"config_id": "0" * 16, "study": "joining", "phase": "final", "arm": str(trial_s)}
     return [
         Work(trial=TrialSpec(trial_id=f"{seed:016x}", recipe=Recipe(seed=seed), **given))  # type: ignore[arg-type]
@@ -114,7 +114,7 @@ def measure(runs: int, trials: int, trial_s: float) -> dict[str, float]:
         by_run = [json.loads(file.read_text()) for file in (folder / "runs").iterdir()]
         spans = {file.name: json.loads(file.read_text()) for file in (folder / "spans").iterdir()}
     if sum(map(len, by_run)) != trials or len(spans) != trials:
-        raise SystemExit(f"{sum(map(len, by_run))} trials were executed, {len(spans)} of {trials} are there")
+        raise SystemExit(f"{sum(map(len, by_run))} trials were executed, {len(spans)} of {trials} were recorded")
     begins = max(min(spans[trial][0] for trial in mine) for mine in by_run)
     ends = min(max(spans[trial][1] for trial in mine) for mine in by_run)
     slept = sum(max(0.0, min(end, ends) - max(begin, begins)) for begin, end in spans.values())

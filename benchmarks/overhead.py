@@ -6,7 +6,8 @@
 
 Three variants are measured in turn, each in a separate process with a separate Ray instance:
   agrm-study   our executor with `NoopRunner`: plan order, heartbeat, records of every trial on disk
-  bare         Ray Tune at its fastest: class trainable, `reuse_actors`, loggers off, as many pending trials as slots
+  bare         Ray Tune in its fastest configuration: class trainable, `reuse_actors`, loggers off, as many pending
+               trials as slots
   default      Ray Tune with its defaults: class trainable, no reuse, default loggers (few trials, because it is slow)
 With --large N, agrm-study is measured again with N trials, to compare its cost per trial with the cost at --trials.
 With --epochs E, agrm-study runs as many trials as slots with E empty epochs each, to measure the cost of an epoch
@@ -226,9 +227,13 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=256)
     parser.add_argument("--slots", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=1)
-    parser.add_argument("--default-trials", type=int, default=8, help="trials of Tune with its defaults; 0 skips it")
-    parser.add_argument("--large", type=int, default=0, help="trials of a second, larger run; 0 skips it")
-    parser.add_argument("--epochs", type=int, default=200, help="empty epochs of a trial; 0 skips them")
+    parser.add_argument(
+        "--default-trials", type=int, default=8, help="number of trials of the variant `default`; 0 skips it"
+    )
+    parser.add_argument("--large", type=int, default=0, help="number of trials of a second, larger run; 0 skips it")
+    parser.add_argument(
+        "--epochs", type=int, default=200, help="number of empty epochs per trial; 0 skips this measurement"
+    )
     parser.add_argument("--measure", choices=WAYS, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.measure is not None:
@@ -267,7 +272,7 @@ def main() -> None:
             f"{options.trials}; driver {large['driver_mib']:.0f} MiB"
         )
     if options.epochs:
-        print(f"an epoch's report: {found['epochs'][-1]['ms_per_epoch']:.2f} ms")
+        print(f"epoch report: {found['epochs'][-1]['ms_per_epoch']:.2f} ms")
     print(json.dumps({"slots": options.slots, "found": found, "large": large, "medians_ms": medians}))
 
 

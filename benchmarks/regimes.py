@@ -1,8 +1,8 @@
 """Simulated studies of two-class arms: the regimes in which intervals and tests are evaluated.
 
 The score of a subject is skill·(class) + subject effects (shared by all arms, or specific to one) + seed effects on
-level and skill (correlated over arms or not) + noise; the decision threshold is 0. Axes: R studies, A arms, S seeds, N
-subjects.
+level and skill (correlated across arms or not) + noise; the decision threshold is 0. Axes: R studies, A arms, S seeds,
+N subjects.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Regime:
         noise: Standard deviation of the noise of each seed and subject.
         skill: Mean separation of the classes.
         prevalence: Prevalence of class 1.
-        related: Correlation of the effects of a seed over arms.
+        related: Correlation of the effects of a seed across arms.
     """
 
     subject: float = 1.0
@@ -59,7 +59,7 @@ REGIMES: dict[str, Regime] = {
     "skewed seeds": Regime(subject=0.3, noise=0.4, level=0.6, skill_sd=0.4, skill=1.6),
 }
 """Regimes by name. In the last one, a bias towards either class lowers the accuracy of a seed, so that accuracy is
-skewed over seeds: no t interval keeps its nominal level there, not even Student's t over seeds alone."""
+skewed over seeds: no t interval has its nominal coverage there, not even Student's t over seeds alone."""
 
 
 @dataclass(frozen=True)
@@ -70,8 +70,9 @@ class Folds:
         count: Number of folds, F.
         level: Standard deviation of the level between the training sets of folds, shared by all seeds of an arm.
         skill_sd: Standard deviation of the separation of the classes between the training sets of folds.
-        seed_related: Correlation of the effects of a seed over its folds.
-        overlap: Correlation of the effects of training sets over folds, which share (F − 2)/(F − 1) of their subjects.
+        seed_related: Correlation of the effects of a seed across its folds.
+        overlap: Correlation of the effects of training sets across folds, which share (F − 2)/(F − 1) of their
+            subjects.
     """
 
     count: int = 5
@@ -202,7 +203,7 @@ def _roc_auc(y: Bools, scores: Floats) -> tuple[Floats, Floats]:
 
 @cache
 def truth(metric: str, regime: Regime) -> float:
-    """Expectation of the metric over new seeds and new subjects, from 8,000 seeds with 1,500 fresh subjects each."""
+    """Expectation of the metric over new seeds and new subjects, from 8,000 seeds with 1,500 new subjects each."""
     rng = np.random.default_rng(99)
     found = [measure(metric, *draw(rng, regime, 400, 1, 1500))[0].mean() for _ in range(20)]
     return float(np.mean(found))

@@ -3,10 +3,10 @@
     python benchmarks/report.py --trials 10000 --subjects 860 --folder /tmp/report-benchmark
 
 Writes simulated records of a study of trials / 5 arms (test part 20 % of the subjects, validation 16 %, training 64 %;
-student and teacher; ten epochs) directly as compacted files, or with --loose as one file per trial, then makes all
-tables, with intervals and tests, in a fresh process, and prints wall time, CPU time, peak memory, and the CPU time of
-checking the evidence. With --loose it also compacts the records and measures again. Targets: 15 s and 1 GB; checks take
-at most 10 % of the total.
+student and teacher; ten epochs) directly as compacted files, or with --loose as one file per trial, then generates all
+tables, with intervals and tests, in a new process, and prints wall time, CPU time, peak memory, and the CPU time of
+checking the evidence. With --loose, it also compacts the records and measures again. Targets: 15 s and 1 GB; checks
+take at most 10 % of the total.
 """
 
 from __future__ import annotations
@@ -151,7 +151,7 @@ def epochs(rng: np.random.Generator, ids: list[str]) -> pa.Table:
 
 
 def measure(root: Path) -> dict[str, float]:
-    """Duration and peak memory of making all tables in a fresh process."""
+    """Duration and peak memory of generating all tables in a new process."""
     done = subprocess.run(
         [sys.executable, __file__, "--folder", str(root), "--report"], check=True, capture_output=True, text=True
     )
@@ -160,7 +160,7 @@ def measure(root: Path) -> dict[str, float]:
 
 
 def report(root: Path) -> None:
-    """Entry point of the fresh process."""
+    """Entry point of the new process."""
     started = time.perf_counter()
     from agrm_study.report.build import make_report
 
@@ -201,7 +201,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trials", type=int, default=10_000)
     parser.add_argument("--subjects", type=int, default=860)
-    parser.add_argument("--folder", type=Path, help="is written when it does not exist [default: a temporary one]")
+    parser.add_argument(
+        "--folder", type=Path, help="results folder, created if it does not exist [default: a temporary one]"
+    )
     parser.add_argument("--loose", action="store_true", help="one file per trial, as `run` writes them")
     parser.add_argument("--report", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()

@@ -4,7 +4,7 @@
     python benchmarks/sharing.py --study ema_alpha --seeds 3 --slots 4
 
 The study runs alternately with `sharing: true` and `sharing: false`, `--repeats` times, each in a separate process, Ray
-instance and results folder, on the same clip store. All other settings are equal, including slots, checkpoints and
+instance and results folder, on the same clip store. All other settings are the same, including slots, checkpoints and
 records.
 
 Reported for each: number of trained epochs (the record of a trial counts all its epochs, including reused ones), wall
@@ -99,7 +99,7 @@ def main() -> None:
     """Measure and print the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--study", default="thresholds")
-    parser.add_argument("--table", default=None, help="the table that is compared [default: the study's name]")
+    parser.add_argument("--table", default=None, help="table to compare [default: the study's name]")
     parser.add_argument("--preset", default="tiny")
     parser.add_argument("--seeds", type=int, default=None)
     parser.add_argument("--slots", type=int, default=2)
@@ -123,7 +123,7 @@ def compare(options: argparse.Namespace, root: Path) -> None:
         order = list(WAYS) if repeat % 2 == 0 else list(reversed(WAYS))
         for way in order:
             figures[way].append(in_process(options, way, root / f"{way}{repeat}", root / "cache"))
-    print(f"{options.study}, preset {options.preset}, {options.slots} slots, {options.repeats} runs each way\n")
+    print(f"{options.study}, preset {options.preset}, {options.slots} slots, {options.repeats} runs per variant\n")
     print(f"{'':10} {'trials':>7} {'epochs':>7} {'whole run s':>12} {'trials s':>10}")
     middle: dict[str, dict[str, float]] = {}
     for way, runs in figures.items():
@@ -135,7 +135,7 @@ def compare(options: argparse.Namespace, root: Path) -> None:
     shared, alone = root / "shared0", root / "alone0"
     mine, theirs = records(shared), records(alone)
     if set(mine["trials"]["code_version"]) != set(theirs["trials"]["code_version"]):
-        raise SystemExit("the training code was edited while this ran: nothing can be compared")
+        raise SystemExit("the training code was edited during the benchmark: the results cannot be compared")
     same = {kind: rows.equals(theirs[kind]) for kind, rows in mine.items()}
     name = options.table or options.study
     (text, best), (other, other_best) = table(shared, name), table(alone, name)

@@ -1,29 +1,29 @@
 """Simulation of a study of 100,000 trials on 1,000 nodes.
 
-    python benchmarks/simulate.py                                  # minutes; the figures of docs/scale.md
+    python benchmarks/simulate.py                                  # a few minutes; reproduces docs/scale.md
     python benchmarks/simulate.py --trials 2000 --nodes 20 --mtbf-h 50
     python benchmarks/simulate.py --joined 200                     # 200 joined runs instead of the cluster
 
-The study file and its checks, the expansion, the order of execution, the shared stages, the source of work with its
-held arms, the failure policy and the progress tracking are the production code. Only the cluster is simulated: nodes
-with slots, durations of epochs and failures are events on a simulated clock.
+The study file and its checks, the expansion, the order of execution, the shared stages, the work source with its
+held-back arms, the failure policy and the progress tracking are the production code. Only the cluster is simulated:
+nodes with slots, durations of epochs and failures are events on a simulated clock.
 
 The model (seeded; every number is an option or an attribute of `Cluster`):
   epochs      early stopping ends a trial after a uniform number of epochs between 40 and the recipe's 100
   length      --mean-h hours on average; an epoch takes the `rough_cost` of its recipe, times a log-normal factor
               per trial (sigma 0.25)
-  checkpoint  at the first epoch's end --checkpoint-s seconds after the last one
-  node        dies after an exponential time of mean --mtbf-h, or is reclaimed with mean --preempt-h; another one
-              replaces it after --repair-min minutes
-  worker      is killed after an exponential time of mean --worker-mtbf-h hours per slot
-  nan         a share of trials ends at a random epoch with a loss that is not a number
+  checkpoint  at the end of the first epoch that ends at least --checkpoint-s seconds after the last checkpoint
+  node        dies after an exponentially distributed time with mean --mtbf-h, or is reclaimed with mean --preempt-h; a
+              new node replaces it after --repair-min minutes
+  worker      is killed after an exponentially distributed time with a mean of --worker-mtbf-h hours per slot
+  nan         a share of trials ends at a random epoch with a NaN loss
   bug         a share of arms raises the same error in the first epoch of each trial
 A free slot first takes a trial whose worker was lost, then a trial from the source, as under Tune.
 
-Reported: makespan over its lower bound (the larger of all work / slots and the longest trial, the epochs of shared
-stages counted once), repeated epochs, traffic of the ledger (bytes of real records of a simulated trial), seconds and
-memory of the planner, events per second that the driver receives and can handle, and with --ledger N seconds to write,
-list, read and compact N real loose records. The last line is JSON.
+Reported: makespan divided by its lower bound (the larger of all work / slots and the longest trial, the epochs of
+shared stages counted once), repeated epochs, traffic of the ledger (bytes of real records of a simulated trial),
+seconds and memory of the planner, events per second that the driver receives and can handle, and with --ledger N
+seconds to write, list, read and compact N real loose records. The last line is JSON.
 """
 
 from __future__ import annotations
@@ -191,7 +191,7 @@ class Play:
         self._draw(plan)
 
     def _draw(self, plan: Plan) -> None:
-        """Draw the epochs, duration and failures of each trial."""
+        """Sample the epochs, duration and failures of each trial."""
         cluster, rng = self._cluster, self._random
         costs = {trial.trial_id: rough_cost(trial.recipe) / trial.recipe.epochs for trial in plan.trials}
         mean_epochs = (FEWEST_EPOCHS + 100) / 2
@@ -609,10 +609,10 @@ def show(found: dict[str, Any]) -> None:
         ("trials, arms, stages", f"{plan['trials']:,}, {plan['arms']:,}, {plan['stages']:,}"),
         ("ends", ", ".join(f"{count:,} {kind}" for kind, count in sorted(found["ends"].items()))),
         ("nodes", ", ".join(f"{count:,} {kind}" for kind, count in sorted(found["nodes"].items())) or "none lost"),
-        ("trials lost a worker", ", ".join(f"{n:,} {kind}" for kind, n in sorted(found["deaths"].items())) or "none"),
+        ("worker losses", ", ".join(f"{n:,} {kind}" for kind, n in sorted(found["deaths"].items())) or "none"),
         ("makespan", f"{makespan['hours']:.2f} h, {makespan['ratio']:.3f} × its lower bound"),
         ("slots busy", f"{makespan['slots_busy']:.1%}"),
-        ("lost work", f"{lost['epochs_again']:,} epochs again, {lost['share_of_work']:.2%} of all work"),
+        ("lost work", f"{lost['epochs_again']:,} repeated epochs, {lost['share_of_work']:.2%} of all work"),
         ("planner", f"{planner_s:.1f} s, {plan['memory_mib']:.0f} MiB"),
         *((f"  {name}", f"{cost['s']:.2f} s, {cost['mib']:+.0f} MiB") for name, cost in found["planner"].items()),
         ("plan.json", f"{plan['plan_json_mb']:.1f} MB"),
@@ -621,7 +621,10 @@ def show(found: dict[str, Any]) -> None:
         ("checkpoints", f"{ledger['checkpoints_per_s']:.1f} per second, {ledger['checkpoint_gb_per_s']:.2f} GB/s"),
         ("epoch events", f"{driver['epochs_per_s_asked']:.0f} per s requested, {driver['epoch_event_us']:.0f} µs each"),
         ("other events", f"{driver['other_event_us']:.0f} µs each, the longest {driver['longest_event_ms']:.1f} ms"),
-        ("drawing", f"counts {tick['counts']:.1f}, left {tick['time_left']:.1f}, picture {tick['picture']:.0f} ms"),
+        (
+            "progress display",
+            f"counts {tick['counts']:.1f}, time left {tick['time_left']:.1f}, rendering {tick['picture']:.0f} ms",
+        ),
     ]
     rows += [(f"{name} of real records", f"{value:.2f}") for name, value in found.get("real_ledger", {}).items()]
     width = max(len(name) for name, _ in rows)
@@ -635,8 +638,12 @@ def main() -> None:
     for name, value in asdict(Cluster()).items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value)
     parser.add_argument("--no-sharing", action="store_true", help="every trial trains all its epochs")
-    parser.add_argument("--joined", type=int, metavar="N", help="N joined runs of one slot (`joining.py`) instead")
-    parser.add_argument("--played", type=int, default=0, metavar="N", help="only the first N trials of joined runs")
+    parser.add_argument(
+        "--joined", type=int, metavar="N", help="simulate N joined runs of one slot instead (`joining.py`)"
+    )
+    parser.add_argument(
+        "--played", type=int, default=0, metavar="N", help="simulate only the first N trials of joined runs"
+    )
     parser.add_argument("--ledger", type=int, default=0, metavar="N", help="also write and read N real records")
     options = vars(parser.parse_args())
     share, ledger, runs = not options.pop("no_sharing"), options.pop("ledger"), options.pop("joined")

@@ -1,14 +1,14 @@
 """Coverage of the interval for folds of whole sites, and error rate of the test, in simulated studies of several sites.
 
     python benchmarks/sites.py                    # 400 studies per cell, six minutes
-    python benchmarks/sites.py --studies 1000     # the published figures
+    python benchmarks/sites.py --studies 1000     # the published numbers
 
 Simulates studies (`regimes.py`) of 200 subjects from sites of unequal size, assigned to folds by
 `training.data.site_folds`. Each training run, one per seed and fold, has its own effects. The training runs of a fold
-share an effect of half that size. A site has effects on its subjects: one common to both arms, and one specific to each
-arm of half that size. With `mix`, sites also differ in their share of class 1 (standard deviation 15 points). The truth
-is the metric's expectation over new seeds, training sets, sites and subjects. Without folds: coverage of the same
-interval without the variance of folds. Error: share of studies of two equal arms with p < .05.
+share an effect of half that size. A site affects the scores of its subjects by an effect common to both arms, and by
+one of half that size specific to each arm. With `mix`, sites also differ in their share of class 1 (standard deviation
+15 points). The true value is the metric's expectation over new seeds, training sets, sites and subjects. Without folds:
+coverage of the same interval without the variance of folds. Error: share of studies of two equal arms with p < .05.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ EFFECTS: dict[str, tuple[float, float]] = {
 }
 """Standard deviation of the effects of a site relative to the effects of a seed, and of its share of class 1."""
 SEED = 45
-"""Simulation seed of the published figures."""
+"""Simulation seed of the published numbers."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Time and memory of a training step, compared with its bare arithmetic and with a straightforward implementation.
+"""Time and memory of a training step, compared with its arithmetic alone and with a straightforward implementation.
 
     OMP_NUM_THREADS=1 python benchmarks/step.py                     # 8 frames of 64 x 64, one thread
     OMP_NUM_THREADS=1 python benchmarks/step.py --shape demo        # the shape of `make demo`
@@ -78,7 +78,7 @@ class ArrayStore:
 
 
 def clip_set(count: int, frames: int, side: int, first_row: int) -> ClipSet:
-    """Clips of equal length and size, in rows from `first_row` on."""
+    """Clips of equal length and size, in rows starting at `first_row`."""
     names = tuple(f"clip{index}" for index in range(count))
     full = np.full(count, side)
     return ClipSet(
@@ -285,7 +285,7 @@ def variants(shape: str, device_name: str, precision: str, compile_networks: boo
 
 
 def measure(arguments: argparse.Namespace) -> dict[str, object]:
-    """Time all of them in turn."""
+    """Time all variants in turn."""
     made = dict(variants(arguments.shape, arguments.device, arguments.precision, arguments.compile))
     device = made["ours"].device.torch
     calls = {
@@ -336,7 +336,7 @@ def render(found: dict) -> str:
         "| --- | --- | --- |",
         *(f"| {name} | {value:.1f} | {found['spread_ms'][name]:.1f} |" for name, value in found["median_ms"].items()),
         "",
-        "| ratio | found | wanted |",
+        "| ratio | measured | target |",
         "| --- | --- | --- |",
         f"| step / its parts | {found['step_over_parts']:.3f} | ≤ 1.10 |",
         f"| augmentation and average / step | {found['extras_over_step']:.3f} | < 0.10 |",
@@ -355,11 +355,11 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--precision", choices=["fp32", "bf16", "fp16"], default="fp32")
     parser.add_argument("--compile", action="store_true", help="torch.compile the networks of the step")
-    parser.add_argument("--rounds", type=int, help="default: 12, and 2 where a step takes a minute")
+    parser.add_argument("--rounds", type=int, help="default: 12, or 2 if a step takes a minute")
     parser.add_argument(
         "--in-a-row",
         type=int,
-        help="calls of each in a round, the first of which warms its memory up and is dropped; default: 4, and 1 where "
+        help="calls of each variant per round, the first of which is a warm-up and is discarded; default: 4, or 1 if "
         "a step takes a minute",
     )
     parser.add_argument("--warm-up", type=int, default=1)

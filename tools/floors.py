@@ -27,8 +27,8 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 AS_IN_SETUP = ("torch", "torchvision")
-"""Packages installed by name without a bound, as in `make setup`, since a different release means a download of
-gigabytes."""
+"""Packages installed by name without a bound, as in `make setup`, since a different release would require a download of
+several gigabytes."""
 STUDY = (
     "run", "ablation", "--preset", "tiny", "--set", "seeds=[0]", "--set", "tasks=[two_class]", "--set", "epochs=3",
     "--set", "ssl.pretrain_epochs=1", "--set", "ssl.ramp.epochs=1", "--set", "resources.gpu=0",

@@ -21,7 +21,7 @@ NEEDS_S = 25.0
 
 
 def recipe(backbone: str = "r3d_18", *, compiled: bool = False) -> Recipe:
-    """The base recipe in bf16 at the paper's shape."""
+    """The base recipe in bf16 with the paper's input shape."""
     return PAPER.recipe(model={"backbone": backbone}, precision="bf16", compile=compiled)
 
 

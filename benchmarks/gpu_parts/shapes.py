@@ -15,7 +15,7 @@ class Shape:
     Attributes:
         name: ``paper`` or ``small``.
         frames: Frames per clip.
-        size: Side of a clip, in pixels.
+        size: Side length of a clip, in pixels.
         batch: Labelled clips per step; the number of unlabelled clips is the same.
         steps: Timed steps per precision, after `warm_up` untimed steps.
         warm_up: Untimed steps for kernel selection and memory allocation.
@@ -31,7 +31,7 @@ class Shape:
     product: int
 
     def recipe(self, **settings: Any) -> Recipe:
-        """The base recipe at this shape."""
+        """The base recipe with this shape."""
         values = {
             "clip": {"frames": self.frames, "resize": self.size * 8 // 7, "size": self.size},
             "model": {"width": 64, "depth": 18},

@@ -4,9 +4,9 @@
 - `learn`: the same on rendered clips;
 - `loop`: torchvision's `r3d_18` on the same clips: contiguous tensors, one graph for both losses, `torch.optim.Adam`,
   the teacher's average over the state dict in Python;
-- FLOPs of a step are counted by `torch.utils.flop_counter` (a multiply-add is two), divided by the time of `learn`, and
-  compared with the FLOP/s of a product of large square matrices on the same device in the same precision, and with the
-  vendor's figure for the GPU if it is listed here.
+- FLOPs of a step are counted by `torch.utils.flop_counter` (a multiply-add counts as two), divided by the time of
+  `learn`, and compared with the FLOP/s of a product of large square matrices on the same device in the same precision,
+  and with the vendor's figure for the GPU if it is listed here.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ from gpu_parts.rows import NEEDS_GPU, Deadline, Row, measured
 from gpu_parts.shapes import Shape
 
 NEEDS_S = 45.0
-"""Time limit for a precision at the paper's shape in seconds, including kernel selection; compiled steps get twice as
-long."""
+"""Time limit for a precision with the paper's input shape in seconds, including kernel selection; compiled steps get
+twice as long."""
 
 
 @dataclass(frozen=True, slots=True)
