@@ -8,8 +8,8 @@ that only sleep: one epoch each, lasting 1 to 8 times as long as the shortest, i
 orchestration, not training.
 
 Reported: the share of slot-seconds in which a trial was running, from the start of the first trial to the time when no
-    trial was left to start (after which slots become idle under any scheduler), and to the end of the last trial; also
-    the start-up time, from the start of the executor to the start of the first trial.
+trial was left to start (after which slots become idle under any scheduler), and to the end of the last trial; also
+the start-up time, from the start of the executor to the start of the first trial.
 """
 
 from __future__ import annotations

@@ -160,7 +160,7 @@ def index(
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable, on stdout.")
 @WORKERS
 def check(manifest: Path, study: str | None, pictures: Path | None, as_json: bool, workers: int | None) -> int:
-    """Decode every video of MANIFEST and list all problems; the exit code is 1 if something would stop a study."""
+    """Decode every video of MANIFEST and list all problems; the exit code is 1 if a problem would stop a study."""
     from agrm_study.cli.progress_bar import progress_bar
     from agrm_study.training.data.check import check_manifest
     from agrm_study.training.data.manifest import read_manifest

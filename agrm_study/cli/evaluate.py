@@ -70,9 +70,9 @@ def evaluate(
 ) -> int:
     """Evaluate the finished trials of RESULTS on other data, with their saved weights.
 
-    With --manifest and --name, the data are an external set, which shares neither videos nor subjects with the study.
-    With --corrupt, they are corrupted copies of the study's own test part. Records go to separate files in RESULTS,
-    and the report includes their tables and figures. Recorded evaluations are not repeated.
+    With --manifest and --name, the data are an external set, which must share neither videos nor subjects with the
+    study. With --corrupt, they are corrupted copies of the study's own test part. Records go to separate files in
+    RESULTS, and the report includes their tables and figures. Recorded evaluations are not repeated.
     """
     from agrm_study.execution.evaluation.run import evaluate as evaluate_trials
     from agrm_study.execution.interrupt import Interrupt

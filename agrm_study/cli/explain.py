@@ -49,7 +49,7 @@ def explain(
     boxes: Literal["person", "legs"] | None,
     device: str | None,
 ) -> None:
-    """Show which regions a finished TRIAL of RESULTS relies on, and measure this on every seed of its arm.
+    """Show which regions a finished TRIAL of RESULTS relies on, and measure this for every seed of its arm.
 
     TRIAL is a trial id or a prefix of one. Pictures go to OUT/<trial id>, numbers to OUT/occlusion.csv and .md.
 

@@ -139,7 +139,7 @@ def first_study(name: str, facts: DataFacts, *, cpus: int, gpus: int) -> str:
             "# Every setting and its meaning: agrm-study schema, or completion in your editor (docs/editor.md).\n\n",
             line(f"name: {quoted(name)}", "also the name of its results folder"),
             f"question: {question}\n",
-            line("base: agrm", "the protocol of Song et al. 2026; this file contains only what differs"),
+            line("base: agrm", "the protocol of Song et al. 2026; this file contains only the differences"),
             *facts.tasks,
             line("seeds: [0, 1, 2, 3, 4]", "replicates of every arm: the ± of the tables"),
             "\ndata:\n",
@@ -216,7 +216,7 @@ def _unlabelled_lines(clips: int) -> tuple[str, ...]:
         val = clips - train
     return (
         line(f"  unlabelled_train: {train}", "unlabelled clips for training, at most"),
-        line(f"  unlabelled_val: {val}", "unlabelled clips that monitor pseudo-labels; never in a result"),
+        line(f"  unlabelled_val: {val}", "unlabelled clips for monitoring pseudo-labels; never in a result"),
     )
 
 

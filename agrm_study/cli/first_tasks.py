@@ -46,7 +46,7 @@ def quoted(name: str) -> str:
 def built_in_lines(names: tuple[str, ...]) -> tuple[str, ...]:
     """The `tasks` section with built-in tasks."""
     both = "normal / abnormal, normal / genu varum / genu valgum"
-    return (line(f"tasks: [{', '.join(names)}]", both if len(names) > 1 else "what the labels allow"),)
+    return (line(f"tasks: [{', '.join(names)}]", both if len(names) > 1 else "the tasks that the labels allow"),)
 
 
 def paper_tasks(counts: Mapping[str, int], where: Path) -> Tasks:
