@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy.optimize import minimize_scalar
-from scipy.special import logsumexp
 
 from agrm_study.statistics.arrays import Floats, Ints
 from agrm_study.statistics.probabilities import decide
@@ -205,7 +204,7 @@ def fit_temperature(log_probs_at: Callable[[float], Floats], labels_N: ArrayLike
     def loss(log_t: float) -> float:
         return float(-log_probs_at(float(np.exp(log_t)))[np.arange(labels.size), labels].mean())
 
-    best = minimize_scalar(
+    best = scipy.optimize.minimize_scalar(
         loss,
         bounds=(np.log(low), np.log(high)),
         method="bounded",
@@ -221,6 +220,6 @@ def temperature_of(logits_NK: Floats, labels_N: ArrayLike) -> float | None:
 
     def log_probs_at(temperature: float) -> Floats:
         scaled = logits_NK / temperature
-        return np.asarray(scaled - logsumexp(scaled, axis=1, keepdims=True))
+        return np.asarray(scaled - scipy.special.logsumexp(scaled, axis=1, keepdims=True))
 
     return fit_temperature(log_probs_at, labels_N)

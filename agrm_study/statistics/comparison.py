@@ -7,7 +7,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+import scipy
 from statsmodels.stats.multitest import multipletests
 
 from agrm_study.statistics.arrays import Floats, Ints
@@ -142,7 +142,9 @@ def equivalence_p(delta: float, c: Components, margin: float) -> float:
     error = math.sqrt(float(c.variance))
     if not error > ROUNDING:
         return math.nan
-    return float(max(stats.t.sf((delta + margin) / error, c.df), stats.t.sf((margin - delta) / error, c.df)))
+    return float(
+        max(scipy.stats.t.sf((delta + margin) / error, c.df), scipy.stats.t.sf((margin - delta) / error, c.df))
+    )
 
 
 def interaction(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy.special import expit
 
 from agrm_study.statistics.arrays import Floats, Ints
 from agrm_study.statistics.calibration import LEAST, logistic_regression, logits_of, temperature_of
@@ -62,7 +62,7 @@ def _logistic(train_NK: Floats, labels_N: Ints, test_MK: Floats) -> Floats | Non
     if fitted is None:
         return None
     intercept, slope = fitted.params
-    positive = expit(intercept + slope * logits_of(test_MK[:, 1]))
+    positive = scipy.special.expit(intercept + slope * logits_of(test_MK[:, 1]))
     return np.column_stack([1 - positive, positive])
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy import special, stats
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ def seed_interval(values: ArrayLike, level: float = 0.95) -> Interval:
 
 @lru_cache(maxsize=256)
 def _t_quantile(p: float, df: int) -> float:
-    return float(stats.t.ppf(p, df))
+    return float(scipy.stats.t.ppf(p, df))
 
 
 def wilson(successes: int, n: int, level: float = 0.95) -> Interval:
@@ -81,7 +81,7 @@ def wilson(successes: int, n: int, level: float = 0.95) -> Interval:
         raise ValueError(f"successes must lie between 0 and n = {n}, given {successes}")
     if n == 0:
         return Interval(math.nan, math.nan, level)
-    z = float(stats.norm.ppf(0.5 + level / 2))
+    z = float(scipy.stats.norm.ppf(0.5 + level / 2))
     p = successes / n
     centre = (p + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
@@ -101,5 +101,5 @@ def hedges_g(values: ArrayLike, reference: ArrayLike) -> float:
     pooled = math.sqrt(((a.n - 1) * a.std**2 + (b.n - 1) * b.std**2) / m)
     if not pooled > 1e-12 * max(abs(a.mean), abs(b.mean), 1e-300):
         return math.nan
-    correction = math.exp(special.gammaln(m / 2) - special.gammaln((m - 1) / 2)) / math.sqrt(m / 2)
+    correction = math.exp(scipy.special.gammaln(m / 2) - scipy.special.gammaln((m - 1) / 2)) / math.sqrt(m / 2)
     return correction * (a.mean - b.mean) / pooled

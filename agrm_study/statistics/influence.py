@@ -16,8 +16,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from agrm_study.statistics.arrays import Bools, Floats
 from agrm_study.statistics.classification import METRICS, SCREENING, Counts, one_hot_columns, split_counts
@@ -87,12 +87,12 @@ def of_roc_auc(positive_N: ArrayLike, scores_SN: ArrayLike) -> Floats:
 
     def one(positive: Bools, score: Floats) -> Floats:
         m, n = positive.sum(), (~positive).sum()
-        rank = stats.rankdata(score)
+        rank = scipy.stats.rankdata(score)
         u = np.empty(score.size)
-        place = (rank[positive] - stats.rankdata(score[positive])) / n
+        place = (rank[positive] - scipy.stats.rankdata(score[positive])) / n
         auc = place.mean()
         u[positive] = (place - auc) * (m + n) / m
-        below = (rank[~positive] - stats.rankdata(score[~positive])) / m
+        below = (rank[~positive] - scipy.stats.rankdata(score[~positive])) / m
         u[~positive] = (1 - below - auc) * (m + n) / n
         return u
 

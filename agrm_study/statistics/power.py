@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Final
 
 import numpy as np
-from scipy import optimize, special, stats
+import scipy
 
 from agrm_study.statistics.arrays import Floats
 from agrm_study.statistics.two_way import Components
@@ -34,9 +34,9 @@ def power_of(delta: float, c: Components, level: float = 0.05) -> float:
         return float("nan")
     if c.n_folds > 1:
         return _power_with_folds(delta, c, level)
-    limit = float(stats.t.isf(level / 2, df))
+    limit = float(scipy.stats.t.isf(level / 2, df))
     shift = abs(delta) / error
-    return float(stats.nct.sf(limit, df, shift) + stats.nct.sf(limit, df, -shift))
+    return float(scipy.stats.nct.sf(limit, df, shift) + scipy.stats.nct.sf(limit, df, -shift))
 
 
 def _power_with_folds(delta: float, c: Components, level: float) -> float:
@@ -54,14 +54,16 @@ def _power_with_folds(delta: float, c: Components, level: float) -> float:
         between_folds=between,
         folds=np.maximum(between - (c.between_folds - c.folds), 0.0),
     )
-    limit = special.stdtrit(drawn.df, 1 - level / 2) * np.sqrt(drawn.variance)
+    limit = scipy.special.stdtrit(drawn.df, 1 - level / 2) * np.sqrt(drawn.variance)
     error = np.sqrt(c.variance)
-    return float((special.ndtr((abs(delta) - limit) / error) + special.ndtr((-abs(delta) - limit) / error)).mean())
+    return float(
+        (scipy.special.ndtr((abs(delta) - limit) / error) + scipy.special.ndtr((-abs(delta) - limit) / error)).mean()
+    )
 
 
 def _nodes(df: float, count: int) -> Floats:
     """Mid-quantiles of χ²/df: an estimated variance relative to its expectation."""
-    return np.asarray(special.chdtri(df, 1 - (np.arange(count) + 0.5) / count) / df, dtype=np.float64)
+    return np.asarray(scipy.special.chdtri(df, 1 - (np.arange(count) + 0.5) / count) / df, dtype=np.float64)
 
 
 def smallest_detectable(c: Components, *, power: float = POWER, level: float = 0.05) -> float:
@@ -72,7 +74,7 @@ def smallest_detectable(c: Components, *, power: float = POWER, level: float = 0
     high = error
     while power_of(high, c, level) < power:
         high *= 2
-    return float(optimize.brentq(lambda delta: power_of(delta, c, level) - power, 0.0, high, xtol=1e-9))
+    return float(scipy.optimize.brentq(lambda delta: power_of(delta, c, level) - power, 0.0, high, xtol=1e-9))
 
 
 def assumed(seed_sd: float, disagreement: float, *, seeds: int, subjects: int) -> Components:

@@ -28,8 +28,8 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy import special
 
 from agrm_study.statistics.arrays import Floats
 from agrm_study.statistics.probabilities import TIE
@@ -90,7 +90,7 @@ def paired_p(differences_AS: ArrayLike) -> Floats:
     error = np.sqrt((spread**2).sum(axis=1) / np.maximum(n - 1, 1) / np.maximum(n, 1))
     same = error <= 1e-9 * np.maximum(np.abs(mean), 1e-9)
     t = np.divide(mean, error, out=np.zeros_like(mean), where=~same)
-    p = special.stdtr(np.maximum(n - 1, 1), -t)
+    p = scipy.special.stdtr(np.maximum(n - 1, 1), -t)
     p = np.where(same, np.where(mean > TIE, np.power(2.0, -n), 1.0), p)
     return np.where(n < LEAST_SEEDS, 1.0, p)
 

@@ -11,8 +11,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from agrm_study.statistics.probabilities import TIE
 
@@ -58,7 +58,7 @@ def wilcoxon(differences: ArrayLike) -> ExactTest:
         return ExactTest(math.nan, 1.0)
     if not np.any(d):
         return ExactTest(1.0, exact_floor(d.size))
-    return ExactTest(float(stats.wilcoxon(d).pvalue), exact_floor(d.size))
+    return ExactTest(float(scipy.stats.wilcoxon(d).pvalue), exact_floor(d.size))
 
 
 def nadeau_bengio(differences: ArrayLike, n_train: int, n_test: int) -> tuple[float, float]:
@@ -75,4 +75,4 @@ def nadeau_bengio(differences: ArrayLike, n_train: int, n_test: int) -> tuple[fl
     if d.size < 2 or np.ptp(d) < TIE:
         return math.nan, math.nan
     t = float(d.mean() / math.sqrt(d.var(ddof=1) * (1 / d.size + n_test / n_train)))
-    return t, float(2 * stats.t.sf(abs(t), d.size - 1))
+    return t, float(2 * scipy.stats.t.sf(abs(t), d.size - 1))

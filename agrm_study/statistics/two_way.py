@@ -25,8 +25,8 @@ from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy import special
 
 from agrm_study.statistics.arrays import Floats, Ints
 from agrm_study.statistics.fold_variance import variance_of_folds
@@ -110,7 +110,7 @@ class Components:
 
     def half_width(self, level: float = 0.95) -> Floats:
         """Half the width of the t interval on the scale of the metric."""
-        return np.asarray(special.stdtrit(self.df, 0.5 + level / 2) * np.sqrt(self.variance), dtype=np.float64)
+        return np.asarray(scipy.special.stdtrit(self.df, 0.5 + level / 2) * np.sqrt(self.variance), dtype=np.float64)
 
     def projected(self, *, seeds: float = 1.0, subjects: float = 1.0) -> Components:
         """Expected components with the numbers of seeds and subjects multiplied by these factors, if the estimated
@@ -279,10 +279,10 @@ def _score_ends(x: Floats, half: Floats, shape: float) -> Floats:
     Solves log|x − θ| = log(half) + p/2·log(θ(1−θ)/(x(1−x))), which increases with the distance of θ from x.
     """
     side = np.reshape([-1.0, 1.0], (2,) + (1,) * np.ndim(x + half))
-    centre, variance = special.logit(x), x * (1 - x)
+    centre, variance = scipy.special.logit(x), x * (1 - x)
     reach = half / variance + 0 * side
     for _ in range(NEWTON_STEPS):
-        theta = special.expit(centre + side * reach)
+        theta = scipy.special.expit(centre + side * reach)
         slack, now = side * (theta - x), theta * (1 - theta)
         gap = np.log(slack / half) - shape / 2 * np.log(now / variance)
         slope = now / slack - side * shape / 2 * (1 - 2 * theta)
@@ -290,7 +290,7 @@ def _score_ends(x: Floats, half: Floats, shape: float) -> Floats:
         found, reach = bool(np.all(np.abs(new - reach) <= ROUNDING * reach)), new
         if found:
             break
-    return np.asarray(special.expit(centre + side * reach))
+    return np.asarray(scipy.special.expit(centre + side * reach))
 
 
 def difference_interval(delta: ArrayLike, c: Components, level: float = 0.95) -> Floats:
@@ -304,7 +304,7 @@ def t_test(delta: ArrayLike, c: Components) -> Floats:
     x = np.asarray(delta, dtype=np.float64)
     error = np.sqrt(c.variance)
     with np.errstate(divide="ignore", invalid="ignore"):
-        p = 2 * special.stdtr(c.df, -np.abs(x) / error)
+        p = 2 * scipy.special.stdtr(c.df, -np.abs(x) / error)
     return np.where(error > ROUNDING, p, np.where(np.abs(x) < ROUNDING, 1.0, np.nan))
 
 
@@ -327,5 +327,5 @@ def seeds_move_together(values_AS: ArrayLike, level: float = SHARED_LEVEL) -> An
     between = a * np.square(by_seed - by_seed.mean(axis=-1, keepdims=True)).sum(axis=(-1, -2)) / (s - 1)
     within = np.square(rest).sum(axis=(-1, -2)) / ((a - 1) * (s - 1))
     with np.errstate(divide="ignore", invalid="ignore"):
-        p = special.fdtrc(s - 1, (a - 1) * (s - 1), between / within)
+        p = scipy.special.fdtrc(s - 1, (a - 1) * (s - 1), between / within)
     return np.where(within > 1e-24, p < level, between > 1e-24)

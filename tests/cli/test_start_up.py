@@ -23,6 +23,15 @@ def test_importing_loads_neither_torch_nor_ray_nor_pandas(statement: str) -> Non
     assert done.stdout.strip() == "[]", done.stderr
 
 
+def test_planning_a_study_loads_no_part_of_scipy_which_would_double_the_time_of_the_imports() -> None:
+    code = "import sys; from agrm_study.api.planning import plan_study; from agrm_study.study.load import load_study; "
+    parts = "{'scipy.stats', 'scipy.special', 'scipy.optimize', 'torch', 'ray'}"
+    done = python(
+        f"{code}plan_study(load_study('ema_alpha', preset='tiny'), 'nowhere'); print({parts} & {{*sys.modules}})"
+    )
+    assert done.stdout.strip() == "set()", done.stderr
+
+
 def test_help_lists_every_verb_and_loads_neither_torch_nor_ray() -> None:
     done = python(
         "import sys\nfrom agrm_study.cli import main\nsys.argv = ['agrm-study', '--help']\n"
