@@ -232,7 +232,7 @@ def test_a_state_of_another_stage_is_refused(tmp_path: Path) -> None:
     (tmp_path / "files").mkdir()
     assert OwnCheckpoint.read(tmp_path / ROLLING, tmp_path / "files", "one").epoch == 2
     for other in ("", "two"):
-        with pytest.raises(CheckpointError, match="of the stage 'one'"):
+        with pytest.raises(CheckpointError, match="belongs to the stage 'one'"):
             OwnCheckpoint.read(tmp_path / ROLLING, tmp_path / "files", other)
 
 
