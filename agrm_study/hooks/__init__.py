@@ -1,6 +1,6 @@
 """Registry of hooks, which export a study's records to external trackers.
 
-To add a hook, write a module and add a line to `HOOKS`. Classes are loaded on demand. Hooks read the records, so a
+To add a hook, write a module and add an entry to `_SHIPPED`. Classes are loaded on demand. Hooks read the records, so a
 study can be exported at any time, even if it was run without the hook.
 """
 

@@ -1,6 +1,6 @@
 """Registry of backbones.
 
-To add a backbone, write a module and add a line to `BACKBONES`; `tests/conformance/test_backbones.py` tests every
+To add a backbone, write a module and add an entry to `_SHIPPED`; `tests/conformance/test_backbones.py` tests every
 entry.
 """
 

@@ -1,6 +1,6 @@
 """Registry of pooling layers.
 
-To add a pooling layer, write a module and add a line to `POOLING`; `tests/conformance/test_pooling.py` tests every
+To add a pooling layer, write a module and add an entry to `_SHIPPED`; `tests/conformance/test_pooling.py` tests every
 entry.
 """
 
