@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from agrm_study.export.chosen import Choice
+from agrm_study.export.chosen import BY_USER, Choice
 from agrm_study.export.recipe_file import NOTICE, ModelRecipe, decision_rule
 from agrm_study.statistics.classification import SCREENING
 from agrm_study.statistics.estimators import Interval, summarise
@@ -48,7 +48,7 @@ def model_card(model: ModelRecipe, choice: Choice, study: Study) -> str:
         "network (no interval if it makes no errors). *Arm*: mean ± sample standard deviation over "
         f"{seeds} of the same arm{'' if choice.fold is None else ' and fold'}."
     )
-    if choice.reason != "named":
+    if choice.reason != BY_USER:
         reading += (
             " The seed was selected on validation data, so the validation scores of this network are optimistic; the "
             "test part was not used for the selection."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pandas as pd
 
@@ -30,6 +30,8 @@ from agrm_study.study.resolved import parse_resolved
 from agrm_study.study.study import Study
 from agrm_study.study.trained_recipe import trained_recipe
 
+BY_USER: Final = "selected by the user"
+"""Reason reported if the user selected the trial or the seed."""
 _SHOWN = 6
 
 _Training = tuple[int, int, int]
@@ -48,7 +50,7 @@ class Choice:
         seeds: Ids of the arm's finished trials on the task, by seed, including this trial; in a study with folds, only
             trials of the same fold.
         scores: Scores of these trials, by part (``val``, ``test``) and trial id.
-        reason: Reason for the selection; ``named`` if selected by the user.
+        reason: Reason for the selection; starts with `BY_USER` if the user selected the trial or the seed.
     """
 
     row: dict[str, Any]
@@ -122,7 +124,7 @@ class FinishedStudy:
         row = self._rows[found[0]]
         own = [cell.arm for cell in self._cells if cell.trial_id == found[0]]
         arm = str(row["arm"]) if not own or str(row["arm"]) in own else own[0]
-        return self._choice(found[0], arm, str(row["task"]), "named")
+        return self._choice(found[0], arm, str(row["task"]), BY_USER)
 
     def best(self, arm: str | None, task: str | None, seed: int | None) -> Choice:
         """The trial of an arm with the best validation metric.
@@ -165,9 +167,9 @@ class FinishedStudy:
         mine = [training for training in of_seed if seed is None or training[0] == seed]
         best = max(mine, key=lambda training: (of_seed[training], *(-part for part in training)))
         several = f"{len(mine)} {'seeds' if self.study.splits is None else 'training runs over seeds and folds'}"
-        why = "named" if len(mine) == 1 and seed is not None else f"best validation {metric} of {several}"
+        why = BY_USER if len(mine) == 1 and seed is not None else f"best validation {metric} of {several}"
         if chosen is None and len(arms) > 1:
-            why += ", of the arm with the best mean on validation data"
+            why += "; the arm has the best mean on validation data"
         return self._choice(self._finished(winner, task)[best], winner, task, why)
 
     def weights(self, choice: Choice) -> bytes:
