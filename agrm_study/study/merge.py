@@ -222,7 +222,7 @@ def _check_tasks(recipe: Recipe, tasks: Iterable[Task], places: Places, problems
             f"requires ordered classes, and the task {' and '.join(without)} has none",
             field=f"{prefix}loss.name",
             given=recipe.loss.name,
-            hint="If the classes of the task are listed in ascending order, set `ordered: true` in it.",
+            hint="If the classes of the task are listed in ascending order, set `ordered: true` in the task.",
         )
 
 

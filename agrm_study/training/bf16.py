@@ -28,11 +28,14 @@ def bf16_problem(device: torch.device) -> str | None:
     """
     if device.type == "cuda":
         usable = torch.cuda.is_bf16_supported(including_emulation=False)
-        return None if usable else "this GPU does not compute in bfloat16"
+        return None if usable else "this GPU has no native bfloat16 support"
     if not cpu_flags() & CPU_FLAGS:
-        return "this CPU does not compute in bfloat16"
+        return "this CPU has no native bfloat16 support"
     if not gradients_are_right(padded=pads_frames()):
-        return "this torch computes wrong bfloat16 gradients on this CPU (3 × 3 × 3 convolutions of two frames)"
+        return (
+            "this version of torch computes incorrect bfloat16 gradients on this CPU (3 × 3 × 3 convolutions of two "
+            "frames)"
+        )
     return None
 
 

@@ -135,7 +135,7 @@ class Device:
                         f"this network has no deterministic backward pass on {self.torch.type}",
                         field="deterministic",
                         given=True,
-                        hint=f"Set it to false, or use another backbone or pooling. {str(error).splitlines()[0]}",
+                        hint=f"Set it to false, or use a different backbone or pooling. {str(error).splitlines()[0]}",
                     ) from error
                 if exhausted_memory(error) == ("gpu" if self.is_cuda else "host"):
                     raise self._out_of_memory() from error

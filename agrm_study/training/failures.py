@@ -60,7 +60,7 @@ class DeviceMemoryError(TrainingFailure):
         peak = f" (peak so far {peak_bytes / 2**30:.2f} GiB)" if peak_bytes else ""
         super().__init__(
             f"{description} has too little memory for a step with {batch}{peak}. Increase `batch.accumulate` (less "
-            "memory, same gradients except for batch norm's statistics), reduce `batch.labelled`, `batch.unlabelled`, "
+            "memory, same gradients except for batch-norm statistics), reduce `batch.labelled`, `batch.unlabelled`, "
             "`clip.size` or `clip.frames`, or use `precision: bf16` on a GPU",
             device=device,
             peak_bytes=peak_bytes,

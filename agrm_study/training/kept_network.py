@@ -76,7 +76,7 @@ def kept_network(
         network.load_state_dict(state)
     except RuntimeError:
         raise InputError(
-            f"the weights must be of the recorded network ({recipe.model.backbone}, {name})", where=where
+            f"the weights must belong to the recorded network ({recipe.model.backbone}, {name})", where=where
         ) from None
     network.requires_grad_(False)
     return name, network.eval()

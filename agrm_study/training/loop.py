@@ -163,7 +163,7 @@ class Training:
             ValueError: Training has already ended.
         """
         if self.done:
-            raise ValueError(f"the training has ended after {counted(self.epoch, 'epoch')}")
+            raise ValueError(f"training has ended after {counted(self.epoch, 'epoch')}")
         epoch, since_start = self.epoch + 1, self.epoch - self.recipe.ssl.pretrain_epochs
         with self._device.session(epoch):
             if since_start == 0 and self.recipe.has_teacher:
@@ -189,7 +189,7 @@ class Training:
             ValueError: No epoch has been completed.
         """
         if not self._best:
-            raise ValueError("there is no outcome before the first epoch")
+            raise ValueError("no epoch has been completed")
         return TrialOutcome(
             stop_reason="epochs" if self.epoch >= self.recipe.epochs else "early_stop",
             best_epoch=self._stopping.best_epoch,

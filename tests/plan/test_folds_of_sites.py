@@ -80,6 +80,6 @@ def test_a_site_that_leaves_its_fold_without_a_class_is_refused_with_what_helps(
     splits = {split_key(r): make_split(manifest, r.data, r.split_seed) for r in recipes}
     with pytest.raises(InputError) as error:
         check_tasks(study, recipes, manifests, splits)
-    for word in ("none in the test part: normal", "fewer folds", "merge classes"):
+    for word in ("missing in the test part: normal", "fewer folds", "merge classes"):
         assert word in str(error.value)
     assert "split_seed" not in str(error.value)

@@ -24,7 +24,7 @@ def test_fp16_without_a_gpu_is_refused(tiny_recipe):
 def test_bf16_runs_on_processors_that_have_it_and_is_refused_on_others(tiny_recipe, monkeypatch, flag):
     monkeypatch.setattr("agrm_study.training.bf16.gradients_are_right", lambda *, padded: True)
     monkeypatch.setattr("agrm_study.training.bf16.cpu_flags", lambda: frozenset({"fpu", "avx2"}))
-    with pytest.raises(InputError, match="`precision`: this CPU does not compute in bfloat16; given 'bf16'"):
+    with pytest.raises(InputError, match="`precision`: this CPU has no native bfloat16 support; given 'bf16'"):
         Device("cpu", tiny_recipe(precision="bf16"))
     monkeypatch.setattr("agrm_study.training.bf16.cpu_flags", lambda: frozenset({"fpu", flag}))
     with Device("cpu", tiny_recipe(precision="bf16")).autocast():
@@ -35,7 +35,7 @@ def test_bf16_is_refused_where_its_gradients_are_wrong(tiny_recipe, monkeypatch)
     """What torch does here is compared with fp32; another result of the comparison is simulated."""
     monkeypatch.setattr("agrm_study.training.bf16.cpu_flags", lambda: frozenset({"avx512_bf16"}))
     monkeypatch.setattr("agrm_study.training.bf16.gradients_are_right", lambda *, padded: False)
-    with pytest.raises(InputError, match="wrong bfloat16 gradients on this CPU"):
+    with pytest.raises(InputError, match="incorrect bfloat16 gradients on this CPU"):
         Device("cpu", tiny_recipe(precision="bf16"))
 
 
@@ -93,7 +93,7 @@ def test_bf16_is_asked_of_a_gpu_without_emulation(tiny_recipe, monkeypatch):
     asked = []
     monkeypatch.setattr("agrm_study.training.device._usable", lambda name: torch.device("cuda"))
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **given: asked.append(given) is not None)
-    with pytest.raises(InputError, match="this GPU does not compute in bfloat16"):
+    with pytest.raises(InputError, match="this GPU has no native bfloat16 support"):
         Device("cuda", tiny_recipe(precision="bf16"))
     assert asked == [{"including_emulation": False}]
 

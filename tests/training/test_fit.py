@@ -226,7 +226,7 @@ def test_a_part_that_is_needed_and_empty_is_refused(tiny_data, tiny_recipe):
 
 def test_after_the_last_epoch_there_is_no_other(tiny_data, tiny_recipe):
     training = Training(tiny_recipe(epochs=1), **tiny_data.arguments)
-    with pytest.raises(ValueError, match="before the first epoch"):
+    with pytest.raises(ValueError, match="no epoch has been completed"):
         training.outcome()
     training.run_epoch()
     with pytest.raises(ValueError, match="ended after 1 epoch"):

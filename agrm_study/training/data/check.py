@@ -24,23 +24,23 @@ KINDS: dict[str, tuple[Severity, str]] = {
     "missing": ("stops", "the file does not exist"),
     "zero_length": ("stops", "the file is empty or has no frames"),
     "unreadable": ("stops", "the file cannot be opened or decoded"),
-    "truncated": ("stops", "fewer frames than the container or the manifest states"),
+    "truncated": ("stops", "fewer frames than the container or the manifest specifies"),
     "changed": ("stops", "the file has changed since it was indexed"),
     "too_small": ("stops", "the stored frame is smaller than the network's input"),
-    "duplicate": ("stops", "the same video under two subjects: it could be in both training and test"),
-    "cut_off": ("note", "part of the person lies outside the square that the network sees in testing"),
-    "narrow": ("note", "the square that the network sees in testing covers little of the frame"),
+    "duplicate": ("stops", "the same video appears under two subjects: it could be in both training and test data"),
+    "cut_off": ("note", "part of the person lies outside the test square"),
+    "narrow": ("note", "the test square covers only a small part of the frame"),
     "too_short": ("note", "shorter than one window: the last frame is repeated"),
     "variable_rate": ("note", "variable frame rate: frames are resampled by their timestamps"),
     "rotated": ("note", "the container specifies a rotation, which is applied"),
-    "anamorphic": ("note", "the pixels are not square: frames are read as they are shown"),
+    "anamorphic": ("note", "the pixels are not square: frames are read at their displayed aspect ratio"),
     "interlaced": ("note", "interlaced: the two fields of a frame are not separated"),
-    "gaps": ("note", "images are absent from a numbered series: the others keep their time"),
+    "gaps": ("note", "numbers are missing in a series of images: the other images keep their timestamps"),
     "odd_size": ("note", "odd width or height"),
     "edit_list": ("note", "an edit list hides part of the stream: only presented frames are used"),
-    "restated_rate": ("note", "the manifest and the container state different frame rates: the manifest's is used"),
-    "repeated": ("note", "the same video twice under one subject"),
-    "label_less": ("note", "no label in a data set that has labels: treated as unlabelled"),
+    "restated_rate": ("note", "the manifest and the container specify different frame rates: the manifest's is used"),
+    "repeated": ("note", "the same video appears twice under one subject"),
+    "label_less": ("note", "no label in a data set with labels: treated as unlabelled"),
 }
 """Severity and meaning of each kind of finding."""
 
@@ -168,7 +168,7 @@ def _notes(record: ClipRecord, info: VideoInfo) -> Iterable[tuple[str, str]]:
     if info.rotation:
         yield "rotated", f"by {info.rotation}° clockwise"
     if info.pixel_aspect != 1.0:
-        yield "anamorphic", f"pixel aspect ratio {info.pixel_aspect:.4g}, shown at {info.width}x{info.height}"
+        yield "anamorphic", f"pixel aspect ratio {info.pixel_aspect:.4g}, displayed at {info.width}x{info.height}"
     if info.interlaced:
         yield "interlaced", "two fields per frame"
     if info.width % 2 or info.height % 2:
@@ -176,7 +176,7 @@ def _notes(record: ClipRecord, info: VideoInfo) -> Iterable[tuple[str, str]]:
     if info.edit_list:
         yield "edit_list", f"{info.frames} frames are presented, {info.packets} are stored"
     if info.absent:
-        yield "gaps", f"{info.absent} of {info.frames + info.absent} numbers are absent"
+        yield "gaps", f"{info.absent} of {info.frames + info.absent} numbers are missing"
     if info.container != CONTAINER and abs(info.fps - record.fps) > 0.01 * info.fps:
         yield "restated_rate", f"{record.fps:g} in the manifest, {info.fps:g} in the file"
 

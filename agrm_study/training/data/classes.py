@@ -46,8 +46,8 @@ def missing_classes(split: Split, manifest: Manifest, task: Task) -> str | None:
     ]
     more = f", and {len(rows) - SHOWN} more classes" if len(rows) > SHOWN else ""
     return (
-        f"every part needs a subject of each class of the task {task.name}; none in the {'; '.join(lacking)}. Subjects "
-        f"by class ({' / '.join(LABELLED_PARTS.values())}): {', '.join(rows[:SHOWN])}{more}"
+        f"every part needs a subject of each class of the task {task.name}; missing in the {'; '.join(lacking)}. "
+        f"Subjects by class ({' / '.join(LABELLED_PARTS.values())}): {', '.join(rows[:SHOWN])}{more}"
     )
 
 

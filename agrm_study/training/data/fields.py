@@ -97,7 +97,7 @@ class Cell:
 
 
 Boxes = tuple[tuple[int, float, float, float, float], ...]
-BOX_SHAPE = "[[frame, x, y, w, h], …] with increasing frames and positive w and h"
+BOX_SHAPE = "[[frame, x, y, w, h], …] with increasing frame numbers and positive w and h"
 
 
 def parse_boxes(cell: Cell, frames: int = 0) -> Boxes | None:
@@ -116,7 +116,7 @@ def parse_boxes(cell: Cell, frames: int = 0) -> Boxes | None:
         rows = json.loads(cell.value)
         boxes = tuple((int(f), float(x), float(y), float(w), float(h)) for f, x, y, w, h in rows)
     except (ValueError, TypeError, OverflowError):
-        cell.fail("is not a list of boxes", allowed=BOX_SHAPE)
+        cell.fail("must be a list of boxes", allowed=BOX_SHAPE)
     if problem := box_problem(boxes, frames):
         cell.fail(problem, allowed=BOX_SHAPE)
     return boxes
@@ -126,11 +126,11 @@ def box_problem(boxes: Boxes, frames: int = 0) -> str | None:
     """The rule that the key boxes violate, or None; `frames` is the number of frames of the clip (0 if unknown)."""
     keys = [box[0] for box in boxes]
     if not boxes or any(not math.isfinite(value) for box in boxes for value in box):
-        return "is not a list of boxes"
+        return "must be a list of boxes"
     if any(b <= a for a, b in itertools.pairwise(keys)) or keys[0] < 0:
-        return "frames of boxes must increase from 0"
+        return "frame numbers of boxes must be at least 0 and increasing"
     if frames and keys[-1] >= frames:
-        return f"frames of boxes must lie in 0 … {frames - 1}, the frames of the video"
+        return f"frame numbers of boxes must be at most {frames - 1}, the last frame of the video"
     if any(box[3] <= 0 or box[4] <= 0 for box in boxes):
         return "width and height of a box must be positive"
     return None

@@ -103,7 +103,7 @@ def draw_sheet(record: ClipRecord, clip: Clip, augment: Augment, path: Path) -> 
     person_T4 = None if boxes is None else person_boxes(boxes, kept, clip)
     in_video: list[list[Mark]] = [[(box, ORANGE)] for box in region.boxes_T4[places]]
     in_store: list[list[Mark]] = [[(testing, BLUE), (square, PINK)] for square in training_T4]
-    legend = [(ORANGE, "what the store keeps of the video")]
+    legend = [(ORANGE, "the region of the video saved in the store")]
     warning = ""
     if person_T4 is not None:
         person_in_store_T4 = region.to_stored(person_T4)
@@ -120,7 +120,7 @@ def draw_sheet(record: ClipRecord, clip: Clip, augment: Augment, path: Path) -> 
         (BLUE, f"test square: {rows}"),
         (
             PINK,
-            f"training square: one random draw per column ({augment.labelled} view; "
+            f"training square: one random sample per column ({augment.labelled} view; "
             "colour, noise, hidden areas not shown)",
         ),
     ]

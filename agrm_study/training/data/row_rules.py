@@ -38,11 +38,11 @@ class RowRules:
                 continue
             first, row = self._spelled.setdefault((column, label_key(name)), (name, line))
             if first != name:
-                self._refuse(f"{column}s must not differ in case only; row {row} has {first}", line, column, name)
+                self._refuse(f"{column}s must not differ only in case; row {row} has {first}", line, column, name)
         if self._lines.setdefault(clip.clip_id, line) != line:
             rule = f"a clip_id must be unique; first used in row {self._lines[clip.clip_id]}"
             self._refuse(rule, line, "clip_id", clip.clip_id)
-        for column, name, verb in (("label", clip.label, "is"), ("site", clip.site, "is at")):
+        for column, name, verb in (("label", clip.label, "has the label"), ("site", clip.site, "has the site")):
             if name is None:
                 continue
             first, row = self._stated.setdefault((column, clip.subject_id), (name, line))

@@ -84,8 +84,8 @@ def square_notes(record: ClipRecord, info: VideoInfo, clip: Clip) -> list[tuple[
     boxes, source = record.boxes, "the manifest's boxes"
     if boxes is None and covered < WHOLE:
         with suppress(VideoError):
-            boxes, source = estimate_boxes(record, info), "its motion"
-    covers = f"the square covers {clip.size} of {rows} rows and {clip.size} of {columns} columns"
+            boxes, source = estimate_boxes(record, info), "boxes estimated from motion"
+    covers = f"the test square covers {clip.size} of {rows} rows and {clip.size} of {columns} columns"
     if boxes is None:
         return [("narrow", f"{covers}; the person's position is unknown")] if covered < NARROW else []
     kept = kept_frames(record, info, clip)

@@ -221,14 +221,16 @@ def _site_folds(
     """The subjects of each fold, with all subjects of a site in the same fold."""
     if unknown := sorted(set(label_of) - set(manifest.site_of)):
         without = counted(len(unknown), "labelled subject has", "labelled subjects have")
-        rule = f"folds of sites require the site of every labelled subject; {without} none"
+        rule = f"folds of sites require the site of every labelled subject; {without} no site"
         hint = (
             "Fill in the column `site` of the manifest, leave the subjects out (data.exclude), or remove `group: site`."
         )
         raise InputError(rule, where=manifest.path, field="site", given=some(unknown), hint=hint)
     sites = sorted({manifest.site_of[subject] for subject in label_of})
     if len(sites) < data.folds:
-        rule = f"{data.folds} folds of sites require {data.folds} sites; the labelled subjects are of {len(sites)}"
+        rule = (
+            f"{data.folds} folds of sites require {data.folds} sites; the labelled subjects come from only {len(sites)}"
+        )
         hint = f"Set `folds` to at most {len(sites)}." if len(sites) > 1 else "Remove `group: site`."
         raise InputError(rule, where=manifest.path, field="site", given=some(sites), hint=hint)
     return deal_sites(label_of, manifest.site_of, data.folds, rng)

@@ -56,7 +56,7 @@ def load_weights(model: VideoClassifier, path: Path) -> list[str]:
     _refuse(
         "must have the shapes of this backbone (width and depth)",
         "differing",
-        {f"{key} {tuple(found[key].shape)}, here {tuple(own[key].shape)}" for key in differing},
+        {f"{key} {tuple(found[key].shape)}, expected {tuple(own[key].shape)}" for key in differing},
         path,
     )
 
@@ -116,9 +116,9 @@ def _plain_keys(content: Mapping[str, Any], model: VideoClassifier) -> dict[str,
 
 def _dropped(key: str, value: Tensor, own: Mapping[str, Tensor]) -> str:
     if key not in own:
-        return f"{key}: not part of this head; dropped"
-    shapes = f"{tuple(value.shape)} in the file, {tuple(own[key].shape)} here"
-    return f"{key}: {shapes}; dropped, the head keeps its initial values"
+        return f"{key}: not part of this head; ignored"
+    shapes = f"{tuple(value.shape)} in the file, {tuple(own[key].shape)} in the network"
+    return f"{key}: {shapes}; ignored, the head keeps its initial values"
 
 
 def _refuse(rule: str, what: str, keys: Iterable[str], path: Path) -> None:

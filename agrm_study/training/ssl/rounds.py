@@ -99,7 +99,7 @@ class Rounds:
             lengths = f"{len(ids_N)}, {len(labels_N)}, {len(qualifies_N)}"
             raise ValueError(f"ids, labels and qualifies must have the same length, given {lengths}")
         if len(np.unique(ids_N)) != len(ids_N):
-            raise ValueError("each clip may be labelled once per round, given a duplicate id")
+            raise ValueError("each clip may be labelled at most once per round, given a duplicate id")
         if len(ids_N) and (ids_N.min() < 0 or ids_N.max() >= len(self._labels_N)):
             raise ValueError(f"ids must be in [0, {len(self._labels_N)}), given {ids_N.min()} to {ids_N.max()}")
         if len(labels_N) and labels_N.min() < 0:

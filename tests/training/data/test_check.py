@@ -235,7 +235,7 @@ def test_a_portrait_video_is_noted_without_boxes_too(tmp_path, videos):
     )
     found = check_manifest(Manifest(tmp_path / "m", (walker, still)), Clip(fps=25.0, resize=64, size=48)).findings
     assert [(finding.clip_id, finding.kind) for finding in found] == [("w", "cut_off"), ("s", "narrow")]
-    assert "according to its motion" in found[0].message
+    assert "according to boxes estimated from motion" in found[0].message
     assert "48 of 114 rows" in found[1].message
 
 

@@ -52,10 +52,10 @@ def test_sequences_have_their_class_pattern_view_and_online_video(gavd):
         ("cljxjv25j", "WpAr-normal", "normal", "normal", 0),
     ]
     reasons = {Path(each.path).name: each.reason for each in survey.left_out}
-    assert "sequences must be cut out" in reasons["WpAr.mp4"]
-    assert "no sequence of the annotations" in reasons["other.mp4"]
+    assert "must be cut into sequences" in reasons["WpAr.mp4"]
+    assert "no sequence in the annotations" in reasons["other.mp4"]
     assert {"GAVD_Clinical_Annotations_1.csv", "GAVD_Clinical_Annotations_2.csv"} <= reasons.keys()
-    assert "1 of 4 annotated sequences have no video here" in survey.notes
+    assert "1 of 4 annotated sequences have no video in this folder" in survey.notes
     assert any("online videos that show both classes: 1" in note for note in survey.notes)
 
 
@@ -74,7 +74,7 @@ def test_a_clip_of_another_length_than_its_annotations_is_noted(gavd, videos):
     videos.write(gavd / "normal" / "cljxjv25j.mp4", 20)
     examined = examine(layout_of("gavd").survey(gavd, Options()).found)
     (note,) = examined.notes
-    assert note.endswith("20 frames; 30 are annotated, so that boxes may be displaced")
+    assert note.endswith("20 frames; 30 are annotated, so boxes may be displaced")
     assert all(box[0] < 20 for clip in examined.clips if clip.clip_id == "cljxjv25j" for box in clip.boxes)
 
 
@@ -92,7 +92,7 @@ def test_folders_of_frames_are_sequences_too(gavd, videos):
     [
         (row("a", 1, kind="Odd"), r"\.csv:2: `dataset`: unknown class.*--label"),
         (row("a", 1) + row("a", 2, kind="Abnormal Gait"), r"\.csv:3: `dataset`: a sequence must have one class"),
-        (row("a", "one"), r"\.csv:2: `frame_num`: must be the number of a frame"),
+        (row("a", "one"), r"\.csv:2: `frame_num`: must be a frame number"),
         (row("a", 1, box="[1, 2]"), r"\.csv:2: `bbox`: cannot be read"),
         (row("", 1), r"\.csv:2: `seq`: must not be empty"),
     ],
@@ -107,7 +107,7 @@ def test_rows_that_cannot_be_read_are_named(tmp_path, text, message):
 def test_a_folder_without_cut_clips_says_how_to_cut_them(tmp_path):
     (tmp_path / "GAVD_Clinical_Annotations_1.csv").write_text(HEADER + row("a", 1))
     (tmp_path / "WpAr.mp4").write_bytes(b"a")
-    with pytest.raises(InputError, match="Cut each sequence into a file of its own"):
+    with pytest.raises(InputError, match="Cut each sequence into a separate file"):
         layout_of("gavd").find(tmp_path, Options())
     (tmp_path / "GAVD_Clinical_Annotations_1.csv").write_text("seq,frame_num\na,1\n")
     with pytest.raises(InputError, match="the columns cam_view, dataset"):

@@ -63,7 +63,7 @@ def test_absent_numbers_leave_a_gap_in_time_and_are_reported(tmp_path, videos):
         ["data", "index", "--layout", "folder", str(tmp_path / "d"), "--fps", "50", "--out", str(tmp_path / "m")],
     )
     assert done.exit_code == 0, done.output
-    assert "s1: 4 of 16 numbered images are absent" in done.stderr
+    assert "s1: 4 of 16 numbered images are missing" in done.stderr
     manifest = read_manifest(tmp_path / "m")
     (clip,) = manifest.clips
     assert (clip.frames, clip.subject_id, clip.label) == (12, "s1", "normal")
@@ -72,7 +72,7 @@ def test_absent_numbers_leave_a_gap_in_time_and_are_reported(tmp_path, videos):
     store = ClipStore.open(build_store(manifest, CLIP, tmp_path / "stores"))
     assert videos.numbers(store.clip(0).transpose(0, 2, 3, 1)) == [0, 2, 4, 5, 10, 10, 12, 14]
     findings = {finding.kind: finding.message for finding in check_manifest(manifest, CLIP).findings}
-    assert findings["gaps"] == "4 of 16 numbers are absent"
+    assert findings["gaps"] == "4 of 16 numbers are missing"
     assert findings.keys() <= {"gaps", "narrow", "cut_off"}
     assert draw_pictures(manifest, CLIP, tmp_path / "pictures")
 
@@ -108,7 +108,7 @@ def test_pictures_beside_a_video_are_no_video(tmp_path, videos):
             "different sizes: 1.png has 128x64, 2",
         ),
         (lambda d: cv2.imwrite(str(d / "02.png"), np.zeros((64, 128, 3), np.uint8)), "two images have the number 2"),
-        (lambda d: cv2.imwrite(str(d / "depth4.png"), np.zeros((64, 128, 3), np.uint8)), "several series"),
+        (lambda d: cv2.imwrite(str(d / "depth4.png"), np.zeros((64, 128, 3), np.uint8)), "different series"),
         (lambda d: cv2.imwrite(str(d / "cover.png"), np.zeros((64, 128, 3), np.uint8)), "cover.png has no number"),
         (lambda d: (d / "2.png").write_bytes(b"no picture"), "2.png is not an image"),
         (lambda d: (d / "2.png").write_bytes(b""), "2.png is not an image"),

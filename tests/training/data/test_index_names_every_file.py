@@ -51,8 +51,8 @@ def test_every_file_is_taken_left_out_or_unreadable_in_the_printed_counts_and_in
     assert broken["path"].endswith("broken.mp4")
     assert broken["reason"]
     assert report["counts"]["left_out"] == 3
-    assert "files: 1 taken, 3 left out, 1 unreadable" in done.stderr
-    assert "left out: 1 × hidden" in done.stderr
+    assert "files: 1 indexed, 3 skipped, 1 unreadable" in done.stderr
+    assert "skipped: 1 × hidden" in done.stderr
     files = [path for path in data.rglob("*") if path.is_file()]
     assert len(files) == len(report["taken"]) + len(report["left_out"]) + len(report["unreadable"])
 
@@ -73,7 +73,7 @@ def test_a_site_is_given_for_all_videos_and_a_child_of_two_sites_is_refused(tmp_
     assert read_manifest(tmp_path / "m").site_of == {"north": "North", "south": "South"}
     refused = index("other", "East", "--append")
     assert refused.exit_code != 0
-    for word in ("a subject must have one site", "north is at North"):
+    for word in ("a subject must have one site", "north has the site North"):
         assert word in str(refused.exception)
     assert "`--site`" in str(index("north", " ").exception)
 
@@ -113,7 +113,7 @@ def test_each_folder_is_read_once_and_cycles_end(tmp_path):
     (data / "self.mp4").symlink_to("self.mp4")
     assert taken(data) == ["b/1.mp4"]
     reasons = left_out(data)
-    assert reasons["a"] == reasons["b/up"] == "a link to a folder that is read already"
+    assert reasons["a"] == reasons["b/up"] == "a link to a folder that has already been read"
     assert reasons["b/out"] == "a link to a folder that contains this data set"
     assert reasons["gone.mp4"] == "a link to a file that does not exist"
     assert "self.mp4" in reasons

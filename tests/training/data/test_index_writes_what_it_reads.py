@@ -34,7 +34,7 @@ def test_appending_the_same_folder_again_changes_nothing_and_says_so(clinic, tmp
     for _ in range(2):
         again = index("--layout", "folder", clinic, "--out", tmp_path / "m", "--append")
         assert again.exit_code == 0, again.output
-        assert "nothing to add: every video is in the manifest already (1 video)" in again.output
+        assert "nothing to add: every video is already in the manifest (1 video)" in again.output
     assert (tmp_path / "m" / "manifest.parquet").read_bytes() == before
     assert len(read_manifest(tmp_path / "m").clips) == 1
 
@@ -60,7 +60,7 @@ def test_appending_a_subject_with_another_label_is_refused_with_both_rows(videos
     same_video = replace(normal, label="genu_varum")
     with pytest.raises(InputError, match=r"different label.*label normal.*label genu_varum"):
         merge([normal], [same_video])
-    with pytest.raises(InputError, match=r"/d/b\.mp4.*one label; anna is normal in /d/a\.mp4.*genu_varum"):
+    with pytest.raises(InputError, match=r"/d/b\.mp4.*one label; anna has the label normal in /d/a\.mp4.*genu_varum"):
         merge([normal], [replace(same_video, path=Path("/d/b.mp4"), clip_id="b")])
 
 
@@ -95,7 +95,7 @@ def test_a_table_that_breaks_a_rule_is_refused_and_nothing_is_replaced(clinic, t
         ({"subject_id": " "}, "must not be empty"),
         ({"checksum": "12"}, "64 hexadecimal digits"),
         ({"fps": float("inf")}, "number out of range"),
-        ({"boxes": ((30, 0.0, 0.0, 1.0, 1.0),)}, "frames of boxes"),
+        ({"boxes": ((30, 0.0, 0.0, 1.0, 1.0),)}, "frame numbers of boxes"),
         ({"path": Path("/d/\udcff.mp4")}, "valid UTF-8"),
     ],
 )
@@ -121,7 +121,7 @@ def test_a_view_without_a_video_is_refused_with_the_views_that_exist(tmp_path):
 
 
 def test_a_view_is_refused_for_a_layout_without_views(clinic):
-    with pytest.raises(InputError, match="no view of this data set is known"):
+    with pytest.raises(InputError, match="the views of this data set are unknown"):
         layout_of("folder").find(clinic, Options(views=(0,)))
 
 

@@ -105,10 +105,10 @@ KINDS = {
     "one folder per child": folder("normal/a/1.mp4", "normal/a/2.mp4", "varus/b.mp4", clips=3, subjects=2),
     "visits in dated folders": folder("normal/a/2024-01/1.mp4", "normal/a/2025-01/1.mp4", clips=2, subjects=1),
     "names that differ in case": folder(
-        "normal/Anna/1.mp4", "normal/anna/2.mp4", words=("are one subject",), clips=2, subjects=1
+        "normal/Anna/1.mp4", "normal/anna/2.mp4", words=("are treated as one subject",), clips=2, subjects=1
     ),
     "names in two Unicode forms": folder(
-        f"normal/{NFC}/1.mp4", f"normal/{NFD}/2.mp4", words=("are one subject",), clips=2, subjects=1
+        f"normal/{NFC}/1.mp4", f"normal/{NFD}/2.mp4", words=("are treated as one subject",), clips=2, subjects=1
     ),
     "a child in two classes": folder("normal/a.mp4", "varus/A.mp4", words=("in two class folders",)),
     "numbers with zeros": folder("normal/001.mp4", "normal/002.mp4", clips=2, subjects=2),
@@ -133,7 +133,7 @@ KINDS = {
     "capital suffixes": folder("normal/1.MP4", "normal/2.Mp4", clips=2, subjects=2),
     "a name of 200 characters": folder(f"normal/{'x' * 200}.mp4", clips=1, subjects=1),
     "hidden files of macOS": folder(
-        "normal/1.mp4", "normal/._1.mp4", words=("1 taken, 1 left out", "1 × hidden"), clips=1, subjects=1
+        "normal/1.mp4", "normal/._1.mp4", words=("1 indexed, 1 skipped", "1 × hidden"), clips=1, subjects=1
     ),
     "the folder of a file server": folder(
         "normal/1.mp4", "normal/@eaDir/1.mp4", words=("1 × in a system folder",), clips=1, subjects=1
@@ -141,7 +141,7 @@ KINDS = {
     "an empty folder": Kind(lambda lab: None, ("contains no video",)),
     "tables, sound and text beside the videos": Kind(
         lambda lab: lab.put("normal/1.mp4").write("normal/a.wav", b"x").write("notes.pdf", b"x") and None,
-        ("1 taken, 2 left out", "suffix .wav"), 1, 1,
+        ("1 indexed, 2 skipped", "suffix .wav"), 1, 1,
     ),
     "an empty file": Kind(
         lambda lab: lab.put("normal/1.mp4").write("normal/2.mp4", b"") and None, ("1 unreadable", r"2\.mp4"), 2, 2
@@ -154,7 +154,7 @@ KINDS = {
         lambda lab: lab.put("normal/1.mp4").link("normal/2.mp4", "gone.mp4") and None, ("does not exist",), 1, 1
     ),
     "a link that leads back": Kind(
-        lambda lab: lab.put("normal/1.mp4").link("normal/up", "..") and None, ("is read already",), 1, 1
+        lambda lab: lab.put("normal/1.mp4").link("normal/up", "..") and None, ("has already been read",), 1, 1
     ),
     "images without a frame rate": Kind(
         lambda lab: lab.images("normal/a", 4) and None, ("contains no video", "--fps RATE")

@@ -102,7 +102,7 @@ def test_spwvd_takes_a_file_column_a_folder_a_child_and_a_csv_from_elsewhere(tmp
         ("subject,label3\n1,2", ["labels.csv:2", "`label3`", "unknown label", "genu_varum", "--label"]),
         ("subject,label3,sex\n1,normal,maybe", ["labels.csv:2", "`sex`", "maybe"]),
         ("subject,label3,age\n1,normal,old", ["labels.csv:2", "`age`", "years"]),
-        ("subject,label3\n1,normal\n01,normal", ["labels.csv:3", "already the video"]),
+        ("subject,label3\n1,normal\n01,normal", ["labels.csv:3", "already assigned"]),
         ("subject,colour\n1,normal", ["labels.csv:1", "the table has no label column", "diagnosis"]),
         ("subject,label3\n,normal", ["labels.csv:2", "must not be empty"]),
         ("subject,label3\n2,normal", ["labels.csv:2", "several videos", "a/2.mp4, b/2.mp4"]),

@@ -64,7 +64,7 @@ def test_a_subject_has_one_site(clips, tmp_path):
     assert read_manifest(tmp_path).site_of == {"000": "coast", "001": "north"}
     with pytest.raises(InputError) as error:
         write_manifest([*clips, dataclasses.replace(again, site="coast")], tmp_path)
-    for word in ("`site`", "a subject must have one site", "001 is at north in row 2", "coast"):
+    for word in ("`site`", "a subject must have one site", "001 has the site north in row 2", "coast"):
         assert word in str(error.value)
 
 

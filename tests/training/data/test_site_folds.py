@@ -148,7 +148,7 @@ def test_labelled_subjects_without_a_site_are_one_message_that_names_them():
     clips = (*found.clips, *(clip(f"new-{i}", f"new-{i}", label="a") for i in range(5)))
     with pytest.raises(InputError) as error:
         splits_of(Manifest(found.path, clips))
-    for word in ("5 labelled subjects have none", "new-0, new-1, new-2 and 2 more", "`site`", "data.exclude"):
+    for word in ("5 labelled subjects have no site", "new-0, new-1, new-2 and 2 more", "`site`", "data.exclude"):
         assert word in str(error.value)
     assert splits_of(Manifest(found.path, clips), exclude=tuple(f"new-{i}" for i in range(5)))
 

@@ -90,7 +90,7 @@ def test_a_still_picture_is_refused(name, tmp_path, videos):
         path.write_bytes(data.tobytes())
     else:
         videos.write(path, 1)
-    with pytest.raises(VideoError, match="a still picture, not a video"):
+    with pytest.raises(VideoError, match="a still image, not a video"):
         read_info(path)
 
 
@@ -190,4 +190,4 @@ def test_damaged_time_stamps_do_not_fill_the_disk_with_one_frame(tmp_path, video
     record = videos.record(path, frames=3, fps=read_info(path).fps)
     (problem,) = manifest_problems(Manifest(path, (record,)), CLIP)
     assert problem.kind == "unreadable"
-    assert "time stamps are damaged" in problem.message
+    assert "timestamps are damaged" in problem.message

@@ -41,8 +41,8 @@ def test_a_torchvision_file_loads_and_its_400_class_head_is_dropped_with_a_messa
     assert equal(network, state, [key for key in state if not key.startswith("fc.")])
     assert torch.equal(network.fc.weight, before)
     assert messages == [
-        "fc.bias: (400,) in the file, (3,) here; dropped, the head keeps its initial values",
-        "fc.weight: (400, 512) in the file, (3, 512) here; dropped, the head keeps its initial values",
+        "fc.bias: (400,) in the file, (3,) in the network; ignored, the head keeps its initial values",
+        "fc.weight: (400, 512) in the file, (3, 512) in the network; ignored, the head keeps its initial values",
     ]
 
 
@@ -59,7 +59,7 @@ def test_a_head_behind_another_pooling_is_dropped(kinetics):
     messages = load_weights(network, path)
     assert equal(network, state, ["layer4.1.conv2.0.weight", "fc.bias"])
     assert messages == [
-        "fc.weight: (400, 512) in the file, (400, 10752) here; dropped, the head keeps its initial values"
+        "fc.weight: (400, 512) in the file, (400, 10752) in the network; ignored, the head keeps its initial values"
     ]
 
 
@@ -106,7 +106,7 @@ def test_a_c3d_file_of_another_clip_size_keeps_its_convolutions_and_second_hidde
 def test_the_cosine_head_takes_the_weight_and_drops_the_bias(tmp_path):
     source, network = build(), build(Model(width=8, depth=10, classifier="arcface"), seed=2)
     save_file(source.state_dict(), tmp_path / "w.safetensors")
-    assert load_weights(network, tmp_path / "w.safetensors") == ["fc.bias: not part of this head; dropped"]
+    assert load_weights(network, tmp_path / "w.safetensors") == ["fc.bias: not part of this head; ignored"]
     assert torch.equal(network.fc.weight, source.fc.weight)
 
 
@@ -137,7 +137,7 @@ def broken(state, kind):
     [
         ("missing", r"Missing: layer2\.0\.conv1\.0\.weight\."),
         ("unexpected", r"Unexpected: layer9\.weight\."),
-        ("shape", r"Differing: layer2\.0\.conv1\.0\.weight \(1, 2, 3, 3, 3\), here \(16, 8, 3, 3, 3\)\."),
+        ("shape", r"Differing: layer2\.0\.conv1\.0\.weight \(1, 2, 3, 3, 3\), expected \(16, 8, 3, 3, 3\)\."),
     ],
 )
 def test_a_wrong_backbone_is_refused_by_key_and_nothing_is_changed(tmp_path, kind, pattern):

@@ -18,8 +18,8 @@ from agrm_study.training.data.datasets.walk import name_of_video, walk
 from agrm_study.training.data.names import name_key
 
 DISTINCT = (
-    "Names that differ only in case or Unicode form are one child; if they are two, rename one, or index a table "
-    "(`--layout manifest`) with a column subject_id."
+    "Names that differ only in case or Unicode form refer to one child; if they are two children, rename one, or index "
+    "a table (`--layout manifest`) with a column subject_id."
 )
 
 
@@ -28,7 +28,7 @@ class FolderLayout(Layout):
 
     name = "folder"
     describes = (
-        "one folder per label (normal, genu_varum, … or any others; unlabelled) with videos or one folder per subject"
+        "one folder per label (normal, genu_varum, … or any other; unlabelled) with videos or one folder per subject"
     )
     example = MappingProxyType({"normal/1.mp4": "", "genu_valgum/2.mp4": ""})
 
@@ -46,7 +46,7 @@ class FolderLayout(Layout):
             label = labels.of[parts[0]]
             subject = name_of.setdefault(name_key(parts[1]), parts[1])
             if subject != parts[1]:
-                notes[parts[1]] = f"{parts[1]} and {subject} are one subject. {DISTINCT}"
+                notes[parts[1]] = f"{parts[1]} and {subject} are treated as one subject. {DISTINCT}"
             first, other = label_of.setdefault(subject, (label, video))
             if first != label:
                 rule = f"subject {parts[1]} is in two class folders; the other file is {other.relative_to(path)}"

@@ -31,8 +31,8 @@ VIEWS: Final = MappingProxyType({"front": 0, "right side": 90, "back": 180, "lef
 TOLERANCE: Final = 0.5
 """Maximum error of boxes interpolated from the key boxes, in pixels; most annotated boxes are interpolated too."""
 CUT: Final = (
-    "Cut each sequence into a file of its own, named by `seq`, from its first to its last `frame_num`, or write its "
-    "frames into a folder of numbered images of that name."
+    "Cut each sequence into a separate file named after `seq`, from its first to its last `frame_num`, or write its "
+    "frames into a folder of numbered images with that name."
 )
 
 EXAMPLE_TABLE: Final = ANNOTATIONS.replace("*", "1")
@@ -68,7 +68,9 @@ class GavdLayout(Layout):
     """Annotation files, and one video or folder of numbered images per sequence, named after `seq`, in any folder."""
 
     name = "gavd"
-    describes = f"a folder with {ANNOTATIONS} and one video (or folder of numbered images) per sequence, named by `seq`"
+    describes = (
+        f"a folder with {ANNOTATIONS} and one video (or folder of numbered images) per sequence, named after `seq`"
+    )
     takes_labels = True
     example = MappingProxyType({f"data/{EXAMPLE_TABLE}": EXAMPLE, "clips/cla01.mp4": "", "clips/cla02.mp4": ""})
 
@@ -87,15 +89,15 @@ class GavdLayout(Layout):
             if key in by_name:
                 found.append(_found(video, by_name[key], sequences[by_name[key]]))
             elif key in whole:
-                left_out.append(LeftOut(str(video), "a whole video of GAVD: its sequences must be cut out of it"))
+                left_out.append(LeftOut(str(video), "a complete GAVD video, which must be cut into sequences"))
             else:
-                left_out.append(LeftOut(str(video), "no sequence of the annotations has this name"))
+                left_out.append(LeftOut(str(video), "no sequence in the annotations has this name"))
         if not found:
             rule, given = "no video is named after a sequence in the annotations", f"{len(tree.videos)} videos"
             raise InputError(rule, where=path, given=given, hint=tree.hint or CUT)
         found, notes = _one_label_per_subject(found)
         if absent := len(sequences) - len({each.clip_id for each in found}):
-            notes.append(f"{absent} of {len(sequences)} annotated sequences have no video here")
+            notes.append(f"{absent} of {len(sequences)} annotated sequences have no video in this folder")
         return survey_of(found, left_out, options, path, notes)
 
 
@@ -127,10 +129,10 @@ def _add(sequences: dict[str, Frames], table: Path, row: CsvRow, options: Option
                          allowed="Normal Gait, Abnormal Gait", hint=hint)  # fmt: skip
     sequence = sequences.setdefault(name, Frames(Row(table=table, line=row.line), label, cells))
     if sequence.label != label:
-        rule = f"a sequence must have one class; {name} is {sequence.label} in {sequence.row}"
+        rule = f"a sequence must have one class; {name} has the class {sequence.label} in {sequence.row}"
         raise InputError(rule, where=table, line=row.line, field="dataset", given=cells["dataset"])
     if not re.fullmatch(r"\d{1,9}(\.0+)?", cells["frame_num"]):
-        rule = "must be the number of a frame"
+        rule = "must be a frame number"
         raise InputError(rule, where=table, line=row.line, field="frame_num", given=cells["frame_num"])
     box = None
     if cells["bbox"]:
@@ -186,10 +188,10 @@ def _one_label_per_subject(found: Sequence[Found]) -> tuple[list[Found], list[st
     for clip in found:
         labels.setdefault(clip.subject_id, set()).add(clip.label)
     mixed = {subject for subject, of in labels.items() if len(of) > 1}
-    notes = ["GAVD does not identify persons: all sequences of one online video are one subject"]
+    notes = ["GAVD does not identify persons: all sequences of one online video are assigned to one subject"]
     if mixed:
         count = Counter(clip.subject_id in mixed for clip in found)[True]
-        rest = f"their {count} sequences are one subject per class"
+        rest = f"their {count} sequences are assigned to one subject per class"
         notes.append(f"online videos that show both classes: {len(mixed)}; {rest}")
     return [
         replace(clip, subject_id=f"{clip.subject_id}-{clip.label}") if clip.subject_id in mixed else clip

@@ -96,4 +96,7 @@ def _note(labels: list[str], other: list[str]) -> str:
     if close is not None:
         label = words[close[1].split("`")[1]]
         typo = f" If {close[0]} means {label}, add `--label {close[0]}={label}`."
-    return f"The labels are kept as written: {shown}. A study names them in `tasks`; `agrm-study init` writes it.{typo}"
+    return (
+        f"The labels are kept as written: {shown}. List them in `tasks` of the study; `agrm-study init` does this."
+        f"{typo}"
+    )

@@ -231,7 +231,7 @@ def check_clips(clips: Iterable[Found | ClipRecord]) -> None:
     for clip in clips:
         first = by_id.setdefault(clip.clip_id, clip)
         if first is not clip:
-            rule = f"two videos have the clip id {clip.clip_id}; the other is {described(first)}"
+            rule = f"two videos have the clip id {clip.clip_id}; the other video is {described(first)}"
             raise _refused(rule, clip, field="clip_id")
         first = by_subject.setdefault(clip.subject_id, clip)
         if first.source != clip.source:
@@ -241,7 +241,7 @@ def check_clips(clips: Iterable[Found | ClipRecord]) -> None:
             continue
         first = labelled.setdefault(clip.subject_id, clip)
         if first.label != clip.label:
-            rule = f"a subject must have one label; {clip.subject_id} is {first.label} in {described(first)}"
+            rule = f"a subject must have one label; {clip.subject_id} has the label {first.label} in {described(first)}"
             hint = "Give different children different subject ids."
             raise _refused(rule, clip, field="label", given=clip.label, hint=hint)
 
@@ -259,10 +259,12 @@ def survey_of(
         existing = sorted({clip.view for clip in found if clip.view is not None})
         for view in options.views:
             if view not in existing:
-                allowed = ", ".join(map(str, existing)) or "none: no view of this data set is known"
+                allowed = ", ".join(map(str, existing)) or "none: the views of this data set are unknown"
                 raise InputError("no video has this view", where=where, field="--view", given=view, allowed=allowed)
         kept = [clip for clip in found if clip.view in options.views]
-        left_out += [LeftOut(str(clip.path), "another view") for clip in found if clip.view not in options.views]
+        left_out += [
+            LeftOut(str(clip.path), "a view that was not selected") for clip in found if clip.view not in options.views
+        ]
     return Survey(tuple(sorted(kept, key=lambda each: each.clip_id)), tuple(left_out), tuple(notes))
 
 
@@ -293,7 +295,7 @@ def _metadata(path: Path, fps: float | None) -> VideoInfo | str:
     if info.container != CONTAINER:
         return info
     if fps is None:
-        return "a folder of images has no frame rate; give it with --fps"
+        return "a folder of images has no frame rate; specify it with --fps"
     return replace(info, fps=round(info.fps * fps / NOMINAL_RATE, 6))
 
 
@@ -302,9 +304,9 @@ def _note(found: Found, info: VideoInfo) -> str:
     if info.shortfall:
         return f"truncated: {info.shortfall}"
     if info.absent:
-        return f"{info.absent} of {info.frames + info.absent} numbered images are absent"
+        return f"{info.absent} of {info.frames + info.absent} numbered images are missing"
     if found.annotated is not None and found.annotated.frames != info.frames:
-        return f"{info.frames} frames; {found.annotated.frames} are annotated, so that boxes may be displaced"
+        return f"{info.frames} frames; {found.annotated.frames} are annotated, so boxes may be displaced"
     return ""
 
 

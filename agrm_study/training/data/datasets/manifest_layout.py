@@ -32,7 +32,7 @@ class ManifestLayout(Layout):
     """A CSV or Parquet file with a `path` column; metadata such as frame size and duration is read from the videos."""
 
     name = "manifest"
-    describes = "a CSV or Parquet file with a column `path` and any other columns of a manifest"
+    describes = "a CSV or Parquet file with a column `path` and, optionally, other manifest columns"
     example = MappingProxyType({"manifest.csv": "path,label\n1.mp4,normal\n2.mp4,varus\n", "1.mp4": "", "2.mp4": ""})
 
     def survey(self, path: Path, options: Options) -> Survey:

@@ -28,7 +28,7 @@ SEXES = {
     **dict.fromkeys(("f", "female", "girl", "woman", "w", "weiblich", "madchen", "maedchen", "frau", "feminin", "fille",
                      "femme"), "female"),
 }  # fmt: skip
-SEX_CHOICES = "male, female, m, f, the same in German or French, or empty"
+SEX_CHOICES = "male, female, m, f, their German or French equivalents, or empty"
 OLDEST = 130
 """Maximum age of a subject, in years; larger numbers are ages in months or errors."""
 
@@ -67,5 +67,5 @@ def read_age(text: str) -> float | None:
         raise ValueError("must be a number of years")
     age = float(match[1].replace(",", "."))
     if age > OLDEST:
-        raise ValueError(f"must be a number of years of at most {OLDEST}")
+        raise ValueError(f"must be at most {OLDEST} years")
     return age

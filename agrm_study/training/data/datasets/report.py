@@ -40,16 +40,16 @@ class IndexReport:
         lines = [f"{counted(len(clips), 'clip')}, {labelled} with a label, {counted(subjects, 'subject')}"]
         if self.appended and not merged.added and not merged.updated:
             lines.append(
-                f"nothing to add: every video is in the manifest already ({counted(merged.unchanged, 'video')})"
+                f"nothing to add: every video is already in the manifest ({counted(merged.unchanged, 'video')})"
             )
         elif self.appended:
             lines.append(f"{merged.added} added, {merged.updated} updated, {merged.unchanged} unchanged")
         lines.append(
-            f"files: {self._readable} taken, {len(self.survey.left_out)} left out, "
+            f"files: {self._readable} indexed, {len(self.survey.left_out)} skipped, "
             f"{len(self.examined.unreadable)} unreadable"
         )
         reasons = Counter(each.reason for each in self.survey.left_out)
-        lines += [f"left out: {count} × {reason}" for reason, count in sorted(reasons.items())]
+        lines += [f"skipped: {count} × {reason}" for reason, count in sorted(reasons.items())]
         unreadable = self.examined.unreadable
         lines += [f"unreadable: {each.path}: {each.reason}" for each in unreadable[:SHOWN]]
         if len(unreadable) > SHOWN:

@@ -81,7 +81,7 @@ class SpwvdLayout(Layout):
         if re.fullmatch(r"\d+[.,]0+", subject) and subject != name_of_video(video):
             subject = re.split("[.,]", subject)[0]  # a number column that a spreadsheet parsed as decimals
         if video in taken:
-            cell.fail("subject", f"{video.name} is already the video of subject {taken[video]}")
+            cell.fail("subject", f"{video.name} is already assigned to subject {taken[video]}")
         if subject in taken.values():
             cell.fail("subject", "a subject must have exactly one row")
         row = Row(table=cell.path, line=cell.row.line)
@@ -180,7 +180,7 @@ def _video(cell: _Cells, root: Path, subject: str, file: str, by_name: Mapping[s
         matches = by_name.get(spreadsheet_key(subject), [])
     if len(matches) == 1:
         return matches[0]
-    hint = "Remove the row, or give the video in a column `file`."
+    hint = "Remove the row, or specify the video in a column `file`."
     which = "file" if file else "subject"
     if not matches:
         wanted = Path(file).stem if file else subject

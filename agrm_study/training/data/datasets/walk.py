@@ -23,7 +23,7 @@ SYSTEM_FOLDERS = frozenset(
 )  # fmt: skip
 """Names of folders that file servers and operating systems create, in lower case."""
 
-NUMBERED = "a numbered image: --fps reads a folder of them as a video"
+NUMBERED = "a numbered image: folders of numbered images are read as videos with --fps"
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +135,7 @@ class _Walker:
         if target in self._ancestors:
             self.leave_out(link, "a link to a folder that contains this data set")
         elif target in self._seen:
-            self.leave_out(link, "a link to a folder that is read already")
+            self.leave_out(link, "a link to a folder that has already been read")
         else:
             self.read(link, None)
 

@@ -71,7 +71,7 @@ def numbered_images(folder: Path) -> list[Path]:
     for path in images_in(folder):
         number = number_of(path.name)
         if number is None:
-            raise VideoError(f"{path.name} has no number, unlike the other images of its folder")
+            raise VideoError(f"{path.name} has no number, unlike the other images in its folder")
         if other := by_number.get(number):
             raise VideoError(f"two images have the number {number}: {other.name} and {path.name}")
         by_number[number] = path
@@ -79,9 +79,9 @@ def numbered_images(folder: Path) -> list[Path]:
         series.add((before, after + path.suffix.lower()))
         if len(series) > 1:
             names = " and ".join(sorted(f"{start}…{end}" for start, end in series))
-            raise VideoError(f"images of several series are in one folder: {names}")
+            raise VideoError(f"images from different series are in one folder: {names}")
     if len(by_number) < 2:
-        raise VideoError("the folder holds fewer than two images")
+        raise VideoError("the folder contains fewer than two images")
     return [by_number[number] for number in sorted(by_number)]
 
 
@@ -140,7 +140,7 @@ class ImagesDecoder(Decoder):
     ) -> Iterator[NDArray[np.uint8]]:
         paths = numbered_images(path)
         if len(paths) != info.frames:
-            raise VideoError(f"the folder holds {len(paths)} images; it held {info.frames}", "truncated")
+            raise VideoError(f"the folder contains {len(paths)} images; it contained {info.frames}", "truncated")
         smaller = width * height < info.width * info.height
         way = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
         for chunk in chunks(indices, width, height):
@@ -154,7 +154,7 @@ class ImagesDecoder(Decoder):
 
 
 def _other_size(first: Path, size: Sequence[int], path: Path, other: Sequence[int]) -> VideoError:
-    sizes = f"{first.name} has {size[0]}x{size[1]}, {path.name} has {other[0]}x{other[1]}"
+    sizes = f"{first.name} is {size[0]}x{size[1]}, {path.name} is {other[0]}x{other[1]}"
     return VideoError(f"images of different sizes: {sizes}")
 
 

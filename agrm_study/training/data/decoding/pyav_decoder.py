@@ -69,5 +69,5 @@ class PyavDecoder(Decoder):
             raise VideoError(f"PyAV cannot read past frame {position} ({error.strerror})") from None
         if target is not None:
             raise VideoError(
-                f"the video ends after {position + 1} frames; its container states {info.frames}", "truncated"
+                f"the video ends after {position + 1} frames; its container specifies {info.frames}", "truncated"
             )

@@ -32,14 +32,14 @@ def video_stream(container: Any, path: Path | str) -> Any:
         moving = _moving(path, [stream.index for stream in streams])
         streams = [stream for stream in streams if stream.index in moving]
     if not streams:
-        raise VideoError("the file's only video streams are cover pictures")
+        raise VideoError("the file's only video streams are cover images")
     chosen = next((stream for stream in streams if _has(stream, "default")), streams[0])
     if chosen.codec_context is None:
         raise VideoError("the codec of the video is unknown")
     return chosen
 
 
-STILL: Final = "a still picture, not a video"
+STILL: Final = "a still image, not a video"
 
 
 def _has(stream: Any, name: str) -> bool:

@@ -73,11 +73,12 @@ def verified(record: ClipRecord) -> VideoInfo:
     if info.shortfall:
         raise VideoError(f"truncated: {info.shortfall}", "truncated")
     if info.frames != record.frames:
-        raise VideoError(f"{info.frames} frames; the manifest states {record.frames}", "truncated")
+        raise VideoError(f"{info.frames} frames; the manifest specifies {record.frames}", "truncated")
     if info.pixel_aspect != 1.0 and (info.width, info.height) != (record.width, record.height):
         shown, stated = f"{info.width}x{info.height}", f"{record.width}x{record.height}"
         message = (
-            f"its pixels are not square: frames are shown at {shown}, the manifest states {stated}; index it again"
+            f"its pixels are not square: frames are displayed at {shown}, the manifest specifies {stated}; "
+            "index the video again"
         )
         raise VideoError(message, "changed")
     return info

@@ -76,9 +76,9 @@ def _manifest_problem(record: ClipRecord, clip: Clip) -> tuple[str, str] | None:
     if record.frames == 0:
         return "unreadable", "could not be read when the manifest was written"
     if record.fps <= 0 or min(record.width, record.height) == 0:
-        return "unreadable", f"the manifest states {record.fps:g} fps, {record.width}x{record.height}"
+        return "unreadable", f"the manifest specifies {record.fps:g} fps, {record.width}x{record.height}"
     if record.fps < SLOWEST:
-        return "unreadable", f"{record.fps:.3g} frames per second on average: its time stamps are damaged"
+        return "unreadable", f"{record.fps:.3g} frames per second on average: its timestamps are damaged"
     _, height, width = stored_shape(record, clip)
     if min(height, width) < clip.size:
         return "too_small", f"the stored frame, {width}x{height}, is smaller than clip.size {clip.size}"

@@ -48,7 +48,7 @@ def build_loss(
             "requires ordered classes",
             field="loss.name",
             given=loss.name,
-            hint="If the classes of the task are listed in ascending order, set `ordered: true` in it.",
+            hint="If the classes of the task are listed in ascending order, set `ordered: true` in the task.",
         )
     ordinal: SupervisedLoss = build(loss, classes, class_counts, order=tuple(order))
     return ordinal

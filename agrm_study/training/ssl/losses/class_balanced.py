@@ -46,7 +46,7 @@ class ClassBalanced(SupervisedLoss):
                 f"`class_balanced` needs labelled training clips of every class; none for {', '.join(empty)}",
                 field="loss.name",
                 given=settings.name,
-                hint="Use another loss, or a larger data.labelled_fraction.",
+                hint="Use a different loss, or a larger data.labelled_fraction.",
             )
         weights = effective_number_weights(class_counts, settings.class_balanced_beta)
         self._weights_K = torch.tensor(weights, dtype=torch.float64)

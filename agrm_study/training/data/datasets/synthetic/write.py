@@ -142,7 +142,7 @@ def _written(roles: Sequence[Role], folder: Path, workers: int) -> Iterator[Clip
             if isinstance(result, Failure):
                 if isinstance(result.error, OSError):
                     raise result.error
-                raise RuntimeError(f"{roles[place].file} could not be drawn: {result.message}")
+                raise RuntimeError(f"{roles[place].file} could not be generated: {result.message}")
             yield result
 
 
