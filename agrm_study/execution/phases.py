@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
-from agrm_study.execution.backend import Backend
 from agrm_study.execution.data.node_store import local_folder
 from agrm_study.execution.data.prepare import Step, searched_recipes
 from agrm_study.execution.dispatch.budget import Budget
@@ -13,27 +12,17 @@ from agrm_study.execution.dispatch.usage_meter import UsageMeter
 from agrm_study.execution.dispatch.work_source import WorkSource
 from agrm_study.execution.driver.executor import ExecutionLost, how_to_resume
 from agrm_study.execution.event_handler import EventHandler
-from agrm_study.execution.interrupt import Interrupt
-from agrm_study.execution.options import RunOptions
+from agrm_study.execution.invocation import Invocation
 from agrm_study.execution.progress.state import StudyProgress
-from agrm_study.execution.progress.view import View
-from agrm_study.execution.results_folder.leases import Leases
 from agrm_study.execution.results_folder.upkeep import Compacting
 from agrm_study.execution.trial.events import TrialEvent
 from agrm_study.execution.trial.versions import own_versions
 from agrm_study.execution.trial.work import OWN_RUNNER, WorkerSettings
-from agrm_study.records.location import Location
 from agrm_study.study.counted import counted
-from agrm_study.study.study import Study
 
 
 class Phases:
     """Runs the trials phase by phase, within the limits of the run.
-
-    Args:
-        leases: Claims of a joined run; None for a run that uses the results folder exclusively.
-        began: Start of the run on the monotonic clock.
-        on_step: Called with each step of the preparation; may raise `KeyboardInterrupt`.
 
     Attributes:
         meter: CPU and GPU time that the trials use.
@@ -41,26 +30,17 @@ class Phases:
         entered: Progress of the phases with events so far.
     """
 
-    def __init__(
-        self,
-        study: Study,
-        options: RunOptions,
-        backend: Backend,
-        results: Location,
-        leases: Leases | None,
-        *,
-        began: float,
-        interrupt: Interrupt,
-        view: View,
-        on_note: Callable[[str], None],
-        on_step: Callable[[Step], None],
-    ) -> None:
-        self._study, self._options, self._backend, self._results = study, options, backend, results
-        self._leases, self._interrupt, self._view, self._note, self._on_step = leases, interrupt, view, on_note, on_step
-        self.meter = UsageMeter(results, study.resources)
-        in_process = options.executor == "inline"
-        self.budget = Budget.of(study, options.limits, results, self.meter, began, in_process=in_process)
-        self._events = EventHandler(view, self.meter, self.budget, on_note)
+    def __init__(self, invocation: Invocation) -> None:
+        self._study, self._results, self._leases = invocation.study, invocation.results, invocation.leases
+        self._backend, self._options = invocation.backend, invocation.backend.options
+        self._interrupt, self._view = invocation.interrupt, invocation.view
+        self._note, self._step = invocation.note, invocation.step
+        self.meter = UsageMeter(self._results, self._study.resources)
+        in_process = self._options.executor == "inline"
+        self.budget = Budget.of(
+            self._study, self._options.limits, self._results, self.meter, invocation.began, in_process=in_process
+        )
+        self._events = EventHandler(self._view, self.meter, self.budget, self._note)
         self._stop_shown = False
         self.entered: list[StudyProgress] = []
 
@@ -142,7 +122,7 @@ class Phases:
         if study.search is not None or study.tune is not None:
             recipes += [*searched_recipes(study), study.base]
         step = Step("Measuring a training step on a GPU", 0, 0)
-        self._backend = self._backend.measured(study.resources.gpu, recipes, self._results, lambda: self._on_step(step))
+        self._backend = self._backend.measured(study.resources.gpu, recipes, self._results, lambda: self._step(step))
         if self._backend.note != known:
             self._note(self._backend.note)
 

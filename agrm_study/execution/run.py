@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
+from typing import Final
 
 from agrm_study.execution.backend import Backend
 from agrm_study.execution.clean import drop_unreported_weights
@@ -18,6 +20,7 @@ from agrm_study.execution.dispatch.shared_stages import SharedStages
 from agrm_study.execution.dispatch.to_run import finished_metrics, read_and_take_over, trials_to_run, work_on
 from agrm_study.execution.dispatch.work_source import WorkSource
 from agrm_study.execution.interrupt import Interrupt
+from agrm_study.execution.invocation import Invocation
 from agrm_study.execution.options import RunOptions
 from agrm_study.execution.phases import Phases
 from agrm_study.execution.progress.state import StudyProgress, shown_metric_name
@@ -42,6 +45,8 @@ from agrm_study.study.errors import InputError
 from agrm_study.study.object_store import store_error_text
 from agrm_study.study.study import Study
 
+CLAIM: Final = Step("Checking for another run in this results folder", 0, 0)
+
 
 def run_study(
     study: Study, options: RunOptions, *, view: View | None = None, interrupt: Interrupt | None = None
@@ -56,15 +61,15 @@ def run_study(
         InputError: Before any trial has run: the data are invalid, another run holds the results folder, or storage
             rejects writes (full, read-only). Afterwards the summary's `error` holds the reason.
     """
-    backend = Backend.of(study, options)
-    results = Location.of(options.results)
+    backend, results = Backend.of(study, options), Location.of(options.results)
     interrupt = interrupt or Interrupt()
     try:
         with view or View() as shown:
+            invocation = Invocation(study=study, backend=backend, results=results, interrupt=interrupt, view=shown)
             if options.join:
-                return _run_joined(study, options, backend, results, interrupt, shown)
-            with results_lock(results, study.name, lambda: _on_claim(shown, interrupt)):
-                return _Run(study, options, backend, results, interrupt, shown).run()
+                return _run_joined(invocation)
+            with results_lock(results, study.name, partial(invocation.step, CLAIM)):
+                return _Run(replace(invocation, began=time.monotonic())).run()
     except OSError as error:
         if not refused_by_storage(error):
             raise
@@ -76,18 +81,17 @@ def run_study(
         ) from None
 
 
-def _run_joined(
-    study: Study, options: RunOptions, backend: Backend, results: Location, interrupt: Interrupt, view: View
-) -> RunSummary:
+def _run_joined(invocation: Invocation) -> RunSummary:
     """Runs this run's share of the trials of joined runs."""
+    study, results = invocation.study, invocation.results
     code = " ".join(f"{name} {version}" for name, version in sorted(own_versions().items()))
-    with joined(results, study.name, code, lambda: _on_claim(view, interrupt)) as leases:
+    with joined(results, study.name, code, partial(invocation.step, CLAIM)) as leases:
         report, began = ReportClaim(leases, results), time.monotonic()
         while True:
-            summary = _Run(study, options, backend, results, interrupt, view, leases, began).run()
-            if not leases.lost or interrupt.requested:
+            summary = _Run(replace(invocation, leases=leases, began=began, messages=[])).run()
+            if not leases.lost or invocation.interrupt.requested:
                 break
-            view.message("Other runs considered this run dead because it did not renew its lease. It joins again.")
+            invocation.note("Other runs considered this run dead because it did not renew its lease. It joins again.")
             leases.join()
         leases.leave()
         reports = report.is_ours(complete=summary.exit_code == 0 and not summary.elsewhere)
@@ -96,34 +100,17 @@ def _run_joined(
         return replace(summary, reports=reports)
 
 
-def _on_claim(view: View, interrupt: Interrupt) -> None:
-    view.step(Step("Checking for another run in this results folder", 0, 0))
-    if interrupt.requested:
-        raise KeyboardInterrupt
-
-
 class _Run:
-    """State of one invocation."""
+    """State of one run of a study."""
 
-    def __init__(
-        self,
-        study: Study,
-        options: RunOptions,
-        backend: Backend,
-        results: Location,
-        interrupt: Interrupt,
-        view: View,
-        leases: Leases | None = None,
-        began: float | None = None,
-    ) -> None:
-        self._study, self._options, self._backend, self._results = study, options, backend, results
-        self._interrupt, self._view, self._leases = interrupt, view, leases
-        self._began, self._messages = began or time.monotonic(), list[str]()
+    def __init__(self, invocation: Invocation) -> None:
+        self._invocation = invocation
+        self._study, self._results, self._leases = invocation.study, invocation.results, invocation.leases
+        self._options, self._backend = invocation.backend.options, invocation.backend
+        self._interrupt, self._view = invocation.interrupt, invocation.view
+        self._note, self._step = invocation.note, invocation.step
         self._elsewhere = 0  # trials that other joined runs were executing at the end
-        self._phases = Phases(
-            study, options, backend, results, leases,
-            began=self._began, interrupt=interrupt, view=view, on_note=self._note, on_step=self._step,
-        )  # fmt: skip
+        self._phases = Phases(invocation)
 
     def run(self) -> RunSummary:
         try:
@@ -255,7 +242,7 @@ class _Run:
             parts,
             pending=pending,
             interrupted=interrupted and not self._phases.budget.ended,
-            wall_s=time.monotonic() - self._began,
+            wall_s=time.monotonic() - self._invocation.began,
             nothing_promoted=nothing_promoted,
             limit=self._phases.budget.limit,
             used=self._phases.meter.used,
@@ -263,7 +250,7 @@ class _Run:
         )
         if summary.left:
             self._note(summary.left)
-        return replace(summary, messages=tuple(self._messages))
+        return replace(summary, messages=tuple(self._invocation.messages))
 
     def _source(
         self, study: Study, plan: Plan, works: Sequence[Work], shared: SharedStages, progress: StudyProgress
@@ -273,12 +260,3 @@ class _Run:
             return open_race(study, plan, works, self._results, progress, on_note=self._note, make_source=shared.source)
         RaceLog.forget(self._results)
         return shared.source(works)
-
-    def _step(self, step: Step) -> None:
-        self._view.step(step)
-        if self._interrupt.requested:
-            raise KeyboardInterrupt
-
-    def _note(self, text: str) -> None:
-        self._messages.append(text)
-        self._view.message(text)

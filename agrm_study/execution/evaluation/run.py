@@ -18,6 +18,7 @@ from agrm_study.execution.evaluation.pending import Pending, pending
 from agrm_study.execution.evaluation.sets import CorruptedCopies, DataOfSet, ExternalSet
 from agrm_study.execution.event_handler import HopelessRun
 from agrm_study.execution.interrupt import Interrupt
+from agrm_study.execution.invocation import Invocation
 from agrm_study.execution.options import RunOptions
 from agrm_study.execution.progress.state import StudyProgress
 from agrm_study.execution.progress.view import View
@@ -116,39 +117,33 @@ def evaluate(
     )
     backend = Backend.of(found.study, replace(options, results=folder.address))
     with view or View() as shown, results_lock(folder, f"evaluation of {found.study.name}"):
-        return _Evaluation(study_results, folder, found, backend, interrupt, shown).run(wanted, again)
+        invocation = Invocation(study=found.study, backend=backend, results=folder, interrupt=interrupt, view=shown)
+        return _Evaluation(invocation, study_results, found).run(wanted, again)
 
 
 class _Evaluation:
-    """State of one invocation."""
+    """State of one evaluation; the results of the invocation are the folder of the set."""
 
-    def __init__(
-        self,
-        results: Location,
-        folder: Location,
-        found: FinishedNetworks,
-        backend: Backend,
-        interrupt: Interrupt,
-        view: View,
-    ) -> None:
-        self._results, self._folder, self._found = results, folder, found
-        self._backend, self._interrupt, self._view = backend, interrupt, view
-        self._began = time.monotonic()
+    def __init__(self, invocation: Invocation, study_results: Location, found: FinishedNetworks) -> None:
+        self._invocation, self._study_results, self._found = invocation, study_results, found
+        self._folder, self._backend = invocation.results, invocation.backend
+        self._interrupt, self._view = invocation.interrupt, invocation.view
+        self._note, self._step = invocation.note, invocation.step
         self._stop_shown = False
 
     def run(self, wanted: ExternalSet | CorruptedCopies, again: bool) -> EvaluationSummary:
         asking = Step("Checking the nodes of the cluster", 0, 0)
-        self._backend.check(self._folder, self._view.message, lambda: self._step(asking))
+        self._backend.check(self._folder, self._note, lambda: self._step(asking))
         data = wanted.prepare(
-            self._results,
+            self._study_results,
             self._found,
             on_step=self._step,
-            on_note=self._view.message,
+            on_note=self._note,
             workers=self._backend.options.workers,
         )
-        lacking = pending(self._results, self._folder, data, again=again)
+        lacking = pending(self._study_results, self._folder, data, again=again)
         for note in lacking.notes:
-            self._view.message(note)
+            self._note(note)
         data.about.write(self._folder)
         data.write(self._folder)
         progress = self._progress(data, lacking)
@@ -171,10 +166,10 @@ class _Evaluation:
 
     def _execute(self, data: DataOfSet, lacking: Pending, progress: StudyProgress) -> tuple[str, bool]:
         """Run the evaluations; returns the reason for an early end, and whether they were interrupted."""
-        source, hopeless = EvaluationSource(lacking.works), HopelessRun(self._view.message)
+        source, hopeless = EvaluationSource(lacking.works), HopelessRun(self._note)
         if self._backend.options.executor == "ray":
             self._view.step(Step("Starting Ray and its workers", 0, 0))
-        executor = self._backend.executor(data.prepared.data(), self._view.message)
+        executor = self._backend.executor(data.prepared.data(), self._note)
         settings = WorkerSettings(
             results=self._folder.address,
             runner=EVALUATION_RUNNER,
@@ -204,17 +199,10 @@ class _Evaluation:
         left = progress.counts().left
         return "", bool(self._interrupt.requested and left)
 
-    def _step(self, step: Step) -> None:
-        self._view.step(step)
-        if self._interrupt.requested:
-            raise KeyboardInterrupt
-
     def _on_wait(self) -> None:
         if self._interrupt.requested and not self._stop_shown:
             self._stop_shown = True
-            self._view.message(
-                f"{self._interrupt.reason}: running evaluations stop after the current part and are saved."
-            )
+            self._note(f"{self._interrupt.reason}: running evaluations stop after the current part and are saved.")
         self._view.refresh()
 
     def _summary(self, data: DataOfSet, progress: StudyProgress, error: str, interrupted: bool) -> EvaluationSummary:
@@ -233,6 +221,6 @@ class _Evaluation:
             ),
             unfinished=self._found.unfinished,
             interrupted=interrupted,
-            wall_s=time.monotonic() - self._began,
+            wall_s=time.monotonic() - self._invocation.began,
             error=error,
         )
