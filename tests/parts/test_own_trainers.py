@@ -179,7 +179,7 @@ def test_a_wrong_study_is_refused_with_file_and_line(tmp_path: Path, changes: di
         ('f"s{i}", "high"', '"s", "high"', "ids of samples must be unique"),
         ("return exp / exp.sum(1, keepdims=True)", "return exp", "probabilities that sum to 1"),
         ("return exp / exp.sum(1, keepdims=True)", "return exp[:, :1]", "one row per sample and one column per class"),
-        ("return exp / exp.sum(1, keepdims=True)", "return np.full(exp.shape, '0.5')", "return floating-point numbers"),
+        ("return exp / exp.sum(1, keepdims=True)", "return np.full(exp.shape, '0.5')", "must return numbers"),
         ("return exp / exp.sum(1, keepdims=True)", "return [[0.5, 0.5], [1.0]]", "must return an array"),
         ('{"loss": 1.0 / epoch}', '{"loss": float("inf")}', "the loss is not finite in epoch 1"),
     ],

@@ -34,7 +34,7 @@ def predicted_probabilities(returned: object, samples: int, classes: int, traine
         raise InputError("`predict` must return an array", where=where, given=type(returned).__name__) from error
     if probs_NK.dtype.kind not in NUMBERS:
         raise InputError(
-            "`predict` must return floating-point numbers", where=where, given=f"an array of type {probs_NK.dtype}"
+            "`predict` must return numbers", where=where, given=f"an array of type {probs_NK.dtype}"
         )
     if probs_NK.shape != shape:
         rule = f"`predict` must return one row per sample and one column per class, {shape}"
