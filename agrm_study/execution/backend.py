@@ -16,7 +16,7 @@ from agrm_study.study.recipe import Recipe
 from agrm_study.study.study import Study
 
 OPENED: Final = ".run/opened"
-"""Test file that a run writes to an object store before any other file, to check that it is writable."""
+"""Test file that a run writes to an object store before any other file, to check that the store is writable."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +56,10 @@ class Backend:
             )
         if options.limits.gpu_hours is not None and gpu == 0:
             raise InputError(
-                "a limit in GPU-hours needs trials that use GPUs",
+                "a GPU-hour limit requires trials that use GPUs",
                 field="--gpu-hours",
                 given=f"resources.gpu: {asked.gpu}",
-                hint="`--for 7h30m` limits the time of a run.",
+                hint="`--for 7h30m` limits the duration of a run.",
             )
         resources = Resources(cpu=asked.cpu, gpu=gpu, accelerator=asked.accelerator)
         named = {arm.name: arm.accelerator or asked.accelerator or "" for arm in study.arms}
@@ -78,10 +78,10 @@ class Backend:
         return [replace(work, accelerator=self.accelerators.get(work.trial.arm)) for work in works]
 
     def check(self, results: Location, on_note: Callable[[str], None], on_wait: Callable[[], None]) -> None:
-        """Checks storage and cluster before any other step; `on_wait` is called during the checks and may raise.
+        """Checks the storage and the cluster before any other step; `on_wait`, called during the checks, may raise.
 
         Raises:
-            InputError: The cluster does not answer, lacks the resources a trial needs and cannot obtain them,
+            InputError: The cluster does not respond, lacks the resources a trial needs and cannot obtain them,
                 or a node is unfit.
             OSError: The object store does not accept writes.
         """
@@ -108,7 +108,7 @@ class Backend:
     def measured(
         self, asked: float | str, recipes: Sequence[Recipe], results: Location, on_wait: Callable[[], None]
     ) -> Backend:
-        """A copy with the GPU share that a training step of the recipes needs, if the study sets `auto`.
+        """A copy with the GPU share that training steps of the recipes need, if the study sets `gpu: auto`.
 
         `on_wait`, called during the measurement, may raise to abort. Raises `ExecutionLost` if nothing could be
         measured.

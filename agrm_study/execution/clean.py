@@ -36,7 +36,7 @@ WORDS: Final[dict[Kind, str]] = {
 }
 
 BY_LOCK: Final[tuple[Kind, ...]] = ("temporary", "leases")
-"""Kinds of files that `results_lock` removes, as it does at the start of a run."""
+"""Kinds of files that acquiring `results_lock` removes, as it also does at the start of a run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,9 +55,11 @@ class Unneeded:
 
 
 def unneeded(results: str | Path, *, weights: Which = "none") -> list[Unneeded]:
-    """Files that neither tables nor resumed runs need: temporary files of killed processes, including those on this
-    machine; claims of joined runs; checkpoints of trials that have finished or are no longer in the plan; states that
-    no trial needs; and, on request, best weights.
+    """Files that neither tables nor resumed runs need.
+
+    These are temporary files of killed processes, including files in this machine's temporary folder; claims of joined
+    runs that have ended; checkpoints of trials that have finished or are no longer in the plan; saved states that no
+    trial needs; and, on request, best weights.
 
     Arms that a race stopped, and trials that are no longer in the plan, count as not reported.
 
@@ -70,7 +72,7 @@ def unneeded(results: str | Path, *, weights: Which = "none") -> list[Unneeded]:
             "a results folder must not be in use while it is cleaned",
             where=str(results),
             given=owner_words(snapshot.owner),
-            hint="Wait for the run, or stop it.",
+            hint="Wait for the run to end, or stop it.",
         )
     return _unneeded(Location.of(results), snapshot, weights)
 
@@ -82,12 +84,12 @@ def remove(
     weights: Which = "none",
     on_note: Callable[[str], None] = lambda text: None,
 ) -> int:
-    """Removes the items that are still unneeded, while the results are locked; returns the number of bytes freed.
+    """Removes the items that are still unneeded while holding the results lock; returns the number of bytes freed.
 
     Removed weights are recorded first, so that their trials do not count as damaged.
 
     Args:
-        on_note: Receives one line if runs must be watched first, which takes up to a minute.
+        on_note: Called with one line of text if joined runs must be watched first, which takes up to a minute.
 
     Raises:
         InputError: A run is active.
@@ -112,7 +114,7 @@ def remove(
 
 
 def _waiting(results: Location) -> str:
-    """What `remove` waits for."""
+    """Message about the runs that `remove` waits for."""
     leases = Leases(results)
     members = [(run, leases.member(run)) for run in leases.others()]
     words = some([f"run {run}" if member is None else member.words for run, member in members]) or "another run"
@@ -120,7 +122,7 @@ def _waiting(results: Location) -> str:
 
 
 def drop_unreported_weights(results: Location) -> None:
-    """Removes the best weights of trials that are not reported; the caller holds the lock of the results folder."""
+    """Removes the best weights of trials that are not reported; the caller must hold the results lock."""
     found = _of_trials(results, read_snapshot(results.address), "unreported")
     _delete_all(results, [item for item in found if item.kind == "weights"])
 
@@ -145,7 +147,7 @@ def _delete(results: Location, item: Unneeded) -> None:
     folder = results / name.rpartition("/")[0]
     if not folder.is_local:
         return
-    with contextlib.suppress(OSError):  # the folder holds other files
+    with contextlib.suppress(OSError):  # the folder contains other files
         Path(folder.path).rmdir()
 
 
@@ -192,7 +194,7 @@ def _reported(snapshot: Snapshot) -> set[str]:
 
 
 def _stages(results: Location, snapshot: Snapshot) -> Iterator[Unneeded]:
-    """Shared states of different code versions, and all shared states of a complete study unless it keeps them."""
+    """Shared states saved by other code versions, and all shared states of a complete study unless it keeps them."""
     store = StageStore.of(results)
     sizes: dict[str, int] = {}
     for name, size in file_sizes(store.root).items():

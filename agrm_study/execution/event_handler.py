@@ -1,4 +1,4 @@
-"""Handling of the events of a run's trials."""
+"""Handling of trial events during a run."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from agrm_study.study.counted import counted
 
 
 class EventHandler:
-    """Passes the events of trials to progress, view, limits and source, and holds back trials that would fail again.
+    """Forwards trial events to progress, view, limits and source, and holds back trials that would fail again.
 
     Args:
-        view: Shows events; events of other joined runs are only counted.
+        view: Shows the events of this run's trials; events of other joined runs are only counted.
     """
 
     def __init__(self, view: View, meter: UsageMeter, budget: Budget, on_note: Callable[[str], None]) -> None:
@@ -41,7 +41,7 @@ class EventHandler:
             self._note(event.message)
         if event.stage_error and not self._stage_error_shown:
             self._stage_error_shown = True
-            self._note(f"Epochs that other trials share could not be saved: {event.stage_error}")
+            self._note(f"Epochs shared with other trials could not be saved: {event.stage_error}")
         if held := source.observe(event):
             for work in held:
                 progress.apply(TrialEvent(kind="held", trial_id=work.trial.trial_id))
@@ -50,12 +50,12 @@ class EventHandler:
                 f"{counted(len(held), 'other trial is', 'other trials are')} held back. "
                 "Fix the cause, then rerun with --retry-failed."
             )
-        if event.kind == "failed" and not event.elsewhere:  # not caused by a different machine
+        if event.kind == "failed" and not event.elsewhere:  # a failure in another run may be caused by its machine
             self._hopeless.observe(event, source)
 
 
 class HopelessRun:
-    """Stops a source if all its trials would run and then fail: storage rejects writes, or versions differ."""
+    """Stops a source if all further trials would run and then fail: storage rejects writes, or versions differ."""
 
     def __init__(self, on_note: Callable[[str], None]) -> None:
         self._note = on_note
@@ -68,12 +68,12 @@ class HopelessRun:
             if len(self._refused) == HOLD_AFTER:
                 source.stop()
                 self._note(
-                    f"{HOLD_AFTER} trials could not write their results; no other trial is started. Free space or fix "
-                    "the permissions, then repeat the command."
+                    f"{HOLD_AFTER} trials could not write their results; no further trials are started. Free space or "
+                    "fix the permissions, then repeat the command."
                 )
         elif event.failure == "versions" and not source.stopped:
             source.stop()
             self._note(
-                f"No other trial is started: {event.error}. "
+                f"No further trials are started: {event.error}. "
                 "Install the same version everywhere, then repeat the command."
             )

@@ -1,4 +1,4 @@
-"""Interruption of a run by Ctrl-C, SIGTERM, SIGHUP or SLURM's warning: running epochs are saved, then the run ends."""
+"""Interruption of a run by Ctrl-C, SIGTERM, SIGHUP or SLURM's warning signal: the run ends after saving its trials."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Interrupt:
         """Whether a stop was requested."""
         return self._event.is_set()
 
-    def request(self, reason: str = "asked") -> None:
+    def request(self, reason: str = "Stop requested") -> None:
         """Requests a stop at the next epoch boundary."""
         self.reason = self.reason or reason
         self._event.set()

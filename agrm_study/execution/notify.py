@@ -15,7 +15,7 @@ from agrm_study.study.errors import InputError
 VARIABLE: Final = "AGRM_STUDY_NOTIFY"
 TIMEOUT_S: Final = 30.0
 _OPERATORS: Final = frozenset("();<>|&")
-_IN_A_SCRIPT: Final = "No shell reads the command: put pipes, redirections and variables into a script of your own."
+_IN_A_SCRIPT: Final = "No shell runs the command: put pipes, redirections and variables into a script of your own."
 
 
 def notifier(command: str, field: str = "--notify") -> tuple[str, ...]:
@@ -32,14 +32,14 @@ def notifier(command: str, field: str = "--notify") -> tuple[str, ...]:
         raise InputError("must be a command", field=field, given=command, allowed="e.g. notify-send")
     if operator := _operator(command):
         raise InputError(
-            f"must be one command, without the shell's operator `{operator}`",
+            f"must be a single command without the shell operator `{operator}`",
             field=field,
             given=command,
             hint=_IN_A_SCRIPT,
         )
     if shutil.which(words[0]) is None:
         raise InputError(
-            "the program of the command does not exist or may not be run",
+            "the program of the command does not exist or is not executable",
             field=field,
             given=words[0],
             hint=_IN_A_SCRIPT,
@@ -60,7 +60,7 @@ def _operator(command: str) -> str:
 def notify(words: Sequence[str], sentence: str, facts: dict[str, Any], *, timeout_s: float = TIMEOUT_S) -> str | None:
     """Runs the command with the sentence as its last argument and the facts as JSON on its standard input.
 
-    The command may leave processes in the background: its output goes to a file, so nothing waits for them.
+    The command may leave processes in the background: its output goes to a file, so `notify` does not wait for them.
 
     Returns:
         An error message; None if the command exited with 0. No error is raised: a notifier must not affect the end of a

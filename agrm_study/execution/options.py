@@ -17,19 +17,20 @@ class RunOptions:
     Attributes:
         results: Results folder, a local path or a URI.
         slots: Number of concurrent trials; ``None`` for as many as fit.
-        address: A Ray cluster; ``None`` starts a Ray on this machine.
-        autoscale: The cluster's autoscaler adds nodes for waiting trials; needs ``slots``.
-        device: ``cpu`` or ``cuda``, regardless of a trial's resources; ``None`` for a GPU if the trial has one.
-        retry_failed: Also rerun trials that failed deterministically (bug, nan_loss, data). Other failures are rerun
-            in any case.
-        executor: ``ray``, or ``inline`` for sequential trials in this process.
-        retries: Number of times that a trial whose worker died is resumed from its checkpoint within this run.
+        address: Address of a Ray cluster; ``None`` starts a local Ray instance.
+        autoscale: Whether the cluster's autoscaler adds nodes for waiting trials; requires ``slots``.
+        device: ``cpu`` or ``cuda``, regardless of a trial's resources; ``None`` to use a GPU if the trial has one.
+        retry_failed: Whether to also rerun trials that failed deterministically (bug, nan_loss, data). Trials that
+            failed for other reasons are always rerun.
+        executor: ``ray``, or ``inline`` to run the trials sequentially in this process.
+        retries: Maximum number of retries of a trial within this run after its worker died; each resumes from its
+            checkpoint.
         checkpoint_every_s: Minimum seconds between two rolling checkpoints of a trial.
-        keep_weights: Keep the best weights of finished trials.
+        keep_weights: Whether to keep the best weights of finished trials.
         runner: ``module:Class`` of the trial runner.
-        workers: Processes that prepare data; all processors by default.
+        workers: Number of processes that prepare data; by default one per available processor.
         limits: Time and GPU-hours after which the run ends cleanly, with its trials saved.
-        join: Share the study with other runs that have joined the same results folder.
+        join: Whether to share the study with other runs that have joined the same results folder.
     """
 
     results: str | Path

@@ -92,7 +92,7 @@ class Phases:
                 source.stop()
             self._on_wait()
 
-        gc.freeze()  # scanning the plan for garbage takes seconds each time at 100,000 trials
+        gc.freeze()  # with 100,000 trials, each garbage collection would scan the plan for seconds
         try:
             affordable = self.budget.source(source)
             executor.run(affordable, settings, on_event=on_event, interrupt=self._interrupt, on_tick=on_tick)

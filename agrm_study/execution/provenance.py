@@ -28,7 +28,7 @@ _PACKAGES: Final = (
     "statsmodels", "opencv-python-headless", "decord", "av", "safetensors", "optuna",
 )  # fmt: skip
 STUDY_MODULES: Final = ("recipe.py", "*_settings.py", "steps.py", "tasks.py", "labels.py", "section.py")
-"""Modules of `study` that training reads: the settings, steps per epoch, and classes by label."""
+"""Modules of `study` that training uses: the settings, steps per epoch, and classes by label."""
 
 
 @lru_cache(maxsize=1)
@@ -36,8 +36,8 @@ def code_version() -> str:
     """Version and hash of the code that determines a trial's outcome: `training` and the parts of `study` it uses.
 
     Readers of data sets are excluded, since the data fingerprint covers their output, as is code that only loads the
-    networks of finished trials. Comments, docstrings and formatting do not count, so that editing them invalidates no
-    record; uncommitted code changes do count. Tables refuse to mix versions.
+    networks of finished trials. Comments, docstrings and formatting are not hashed, so editing them does not invalidate
+    records; uncommitted code changes are hashed. Results of different versions are never combined in a table.
     """
     training = (
         file
@@ -97,12 +97,12 @@ def hardware() -> dict[str, Any]:
 
 
 def available_cpus() -> int:
-    """Processors that this process may use."""
+    """Number of processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def git_state() -> dict[str, Any] | None:
-    """Commit and, when files differ from it, a hash of the difference; ``None`` outside a checkout of this package."""
+    """Commit, and a hash of uncommitted changes if there are any; ``None`` outside a Git checkout of this package."""
     commit = _output("git", "rev-parse", "HEAD")
     tracked = _output("git", "ls-files", "--error-unmatch", "__init__.py")
     if commit is None or tracked is None:

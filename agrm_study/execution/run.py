@@ -1,4 +1,4 @@
-"""Running a study: prepares data, compares the plan with the ledger and executes the missing trials."""
+"""Execution of a study: prepares data, compares the plan with the ledger and runs the missing trials."""
 
 from __future__ import annotations
 
@@ -54,12 +54,12 @@ def run_study(
     """Runs the missing trials of a study; safe to repeat at any time.
 
     Args:
-        interrupt: Requests that the run stop. By default only a `KeyboardInterrupt` stops it, and no signal handler is
-            installed.
+        interrupt: Used to request that the run stop. By default only a `KeyboardInterrupt` stops it, and no signal
+            handler is installed.
 
     Raises:
-        InputError: Before any trial has run: the data are invalid, another run holds the results folder, or storage
-            rejects writes (full, read-only). Afterwards the summary's `error` holds the reason.
+        InputError: The data are invalid, another run has locked the results folder, or storage rejects writes (full,
+            read-only). Raised only before the first trial has run; later errors are reported in the summary's `error`.
     """
     backend, results = Backend.of(study, options), Location.of(options.results)
     interrupt = interrupt or Interrupt()
@@ -82,7 +82,7 @@ def run_study(
 
 
 def _run_joined(invocation: Invocation) -> RunSummary:
-    """Runs this run's share of the trials of joined runs."""
+    """Runs this run's share of the trials of a study that several runs have joined."""
     study, results = invocation.study, invocation.results
     code = " ".join(f"{name} {version}" for name, version in sorted(own_versions().items()))
     with joined(results, study.name, code, partial(invocation.step, CLAIM)) as leases:
@@ -95,7 +95,7 @@ def _run_joined(invocation: Invocation) -> RunSummary:
             leases.join()
         leases.leave()
         reports = report.is_ours(complete=summary.exit_code == 0 and not summary.elsewhere)
-        if reports and study.keep_weights == "reported":  # of several runs only one may remove files
+        if reports and study.keep_weights == "reported":  # only one of several runs may remove files
             drop_unreported_weights(results)
         return replace(summary, reports=reports)
 
@@ -123,7 +123,7 @@ class _Run:
             return replace(self._summary(self._phases.entered, False, pending=pending), error=text)
 
     def _run(self) -> RunSummary:
-        asking = Step("Asking the nodes of the cluster", 0, 0)
+        asking = Step("Checking the nodes of the cluster", 0, 0)
         if self._options.address is not None:
             self._view.step(asking)
         try:
@@ -171,7 +171,7 @@ class _Run:
         )
 
     def _leads_search(self, leases: Leases) -> bool:
-        """Waits until this run leads the search, complete or not; returns False when interrupted."""
+        """Waits until this run leads the search, which may already be complete; returns False if interrupted."""
         waiting = Step("Waiting for the search of another run", 0, 0)
 
         def on_wait() -> None:
@@ -193,12 +193,12 @@ class _Run:
         nothing_promoted: bool = False,
         pending: int = 0,
     ) -> RunSummary:
-        """Runs the final phase, the reported trials, after the searches if there are any.
+        """Runs the final phase (the reported trials), after the searches if there are any.
 
         Args:
             searched: Progress of the searches.
             nothing_promoted: Whether a search has ended without a point to choose.
-            pending: Number of trials that are unknown because the searches that would choose them are held back.
+            pending: Number of trials that are still unknown because the searches that determine them are held back.
         """
         ledger = read_and_take_over(self._results, plan, self._note, merge=self._leases is None)
         known = {t.trial_id: ledger.states[t.trial_id] for t in plan.trials if t.trial_id in ledger.states}
@@ -214,7 +214,7 @@ class _Run:
         shared = SharedStages(self._results, works, study.sharing, joined=self._leases is not None)
         progress.reopen(work.trial.trial_id for work in works)
         self._view.begin(progress)
-        if works and self._interrupt.requested:  # at the search's last epoch
+        if works and self._interrupt.requested:  # interrupted during the last epoch of the search
             interrupted = True
         else:
             source = self._source(study, plan, works, shared, progress)

@@ -52,9 +52,9 @@ class RunSummary:
         inherited: Number of epochs that its trials inherited from other trials instead of training them.
         error: The error that ended the run after trials had run; empty if it completed normally.
         nothing_promoted: Whether its search ended without a point to promote; the study is then incomplete.
-        limit: The limit that ended it: ``time`` (`RunOptions.time_s`) or ``gpu_hours``.
+        limit: The limit that ended the run: ``time`` (`Limits.time_s`) or ``gpu_hours``.
         saved: Unfinished trials whose state is saved: the next run resumes them.
-        left_s: Expected seconds of the unfinished trials run sequentially; ``None`` if nothing was measured.
+        left_s: Expected seconds to run the unfinished trials sequentially; ``None`` if nothing was measured.
         used: CPU and GPU time of all runs of the results folder, including failed attempts.
         elsewhere: Unfinished trials that other joined runs were executing when this run ended.
         reports: Whether this run writes the report; exactly one of several joined runs does.
@@ -118,7 +118,7 @@ class RunSummary:
 
     @property
     def exit_code(self) -> int:
-        """0 all done, 1 incomplete, 130 stopped: the same command resumes it."""
+        """0 if the study is complete, 1 if not, 130 if the run was stopped; the same command resumes a stopped run."""
         if self.interrupted:
             return 130
         complete = self.before + self.finished + self.diverged + self.elsewhere == self.total
@@ -133,11 +133,11 @@ class RunSummary:
         if self.limit is None or self.interrupted or not number:
             return ""
         saved = f", {self.saved} of them saved partway" if self.saved else ""
-        hours = "" if self.left_s is None else f", {rough(self.left_s)} of one slot"
+        hours = "" if self.left_s is None else f", {rough(self.left_s)} on one slot"
         words = f"{counted(number, 'trial')} left{saved}{hours}"
         if self.limit == "time":
-            return f"The time limit of this run is reached: {words}. The same command resumes them."
-        return f"The GPU-hours are used up ({hours_words(self.used)}): {words}. A larger --gpu-hours resumes them."
+            return f"The time limit of this run has been reached: {words}. The same command resumes them."
+        return f"The GPU-hours are used up ({hours_words(self.used)}): {words}. Resume with a larger --gpu-hours."
 
     @property
     def sentence(self) -> str:

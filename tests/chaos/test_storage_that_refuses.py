@@ -91,7 +91,7 @@ def test_a_disk_that_fills_up_keeps_what_had_finished_and_the_study_goes_on_when
     said = command.said()
     assert run.returncode == 1, said
     assert_told_in_words(said)
-    assert said.count("no other trial is started") <= 2, said  # once while it runs; the summary may repeat it
+    assert said.count("no further trials are started") <= 2, said  # once while it runs; the summary may repeat it
     assert said.count("storage: ") <= 2 * 4, said  # at most three trials, and those that were running
     assert 2 <= kept <= watch.look() < TRIALS
     ballast.unlink()

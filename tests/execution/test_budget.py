@@ -282,8 +282,8 @@ def test_a_run_ends_when_the_next_trial_would_take_too_long_and_the_next_run_goe
     assert 1500 <= paced_clock.now <= 2000
     assert starts(results) == summary.finished
     assert (summary.exit_code, summary.limit, summary.interrupted, summary.saved) == (130, "time", False, 0)
-    [left] = [text for text in paced_clock.messages if text.startswith("The time limit of this run is reached")]
-    assert f"{8 - summary.finished} trials left, less than a minute of one slot" in left
+    [left] = [text for text in paced_clock.messages if text.startswith("The time limit of this run has been reached")]
+    assert f"{8 - summary.finished} trials left, less than a minute on one slot" in left
     assert summary.sentence.endswith("time limit reached)")
     script(**{"*": {"epochs": 5}})
     assert run(make_study(seeds=4)).exit_code == 0
@@ -317,7 +317,7 @@ def test_gpu_hours_are_those_of_the_folder_and_a_larger_number_goes_on(
     first = run(study, limits=limits, device="cpu")
     assert 1 <= first.finished < 8
     assert (first.exit_code, first.limit) == (1, "gpu_hours")
-    assert "A larger --gpu-hours resumes them" in first.left
+    assert "Resume with a larger --gpu-hours" in first.left
     assert 0 < first.used.gpu_s < 1.9
     assert status(results).to_dict()["used"]["gpu_hours"] == pytest.approx(first.used.gpu_hours)
     count = starts(results)
@@ -328,7 +328,7 @@ def test_gpu_hours_are_those_of_the_folder_and_a_larger_number_goes_on(
 
 
 def test_a_limit_in_gpu_hours_needs_gpus(make_study: Make, run: Run) -> None:
-    with pytest.raises(InputError, match=r"`--gpu-hours`.*needs trials that use GPUs"):
+    with pytest.raises(InputError, match=r"`--gpu-hours`.*requires trials that use GPUs"):
         run(make_study(), limits=Limits(gpu_hours=1.0))
 
 

@@ -70,7 +70,7 @@ def test_a_worker_with_other_versions_ends_the_run_early_and_the_next_one_heals_
     assert (summary.exit_code, summary.finished, summary.unfinished) == (1, 0, 3)
     (failed,) = summary.failed
     assert failed.failure == "versions"
-    (message,) = [text for text in watcher.messages if "No other trial is started" in text]
+    (message,) = [text for text in watcher.messages if "No further trials are started" in text]
     assert "but the study was started with torch 1.0" in message
     assert journal(results) == [], "nothing was trained"
     monkeypatch.setattr("agrm_study.execution.phases.own_versions", own_versions)
