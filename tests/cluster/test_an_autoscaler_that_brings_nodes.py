@@ -76,7 +76,7 @@ def test_what_no_kind_of_node_can_hold_is_refused_before_anything_is_done(
     start_head(nodes, {"t4": kind(3, **T4)}, version=version)
     run = start(quiet, nodes, tmp_path, slots=2, **({"cpu": 64} if version == 1 else {"accelerator": "H100"}))
     assert run.wait(60) == 2, run.said
-    assert "the cluster's autoscaler must be able to start a node that holds one trial" in run.said
+    assert "the cluster's autoscaler must be able to start a node that can run one trial" in run.said
     assert ("cpu 64" if version == 1 else "accelerator H100") in run.said
     assert "1 node with 0 CPUs" in run.said
     assert "Decoding" not in run.said
@@ -102,6 +102,6 @@ def test_a_run_that_waits_for_nodes_that_never_come_ends_in_order_at_sigterm(
     time.sleep(6)  # its trials were handed out, and wait
     os.kill(run.process.pid, signal.SIGTERM)
     assert run.wait(30) == 130, run.said
-    assert "No node can hold a trial yet (cpu 1, gpu 1): the autoscaler starts one." in run.said
+    assert "No node can run a trial yet (cpu 1, gpu 1): the autoscaler starts one." in run.said
     assert '"unfinished": 6, "interrupted": true' in run.said
     assert "Traceback" not in run.said

@@ -69,6 +69,6 @@ def test_storage_that_a_node_cannot_write_is_refused(
     for name, value in AWS.items():
         monkeypatch.setenv(name, value)
     said = refused(quiet, nodes, tmp_path, results=s3.uri("x"))
-    assert "must read and write the results" in said
+    assert "must be able to read and write the results" in said
     assert elsewhere.node_id[:8] in said
     assert nodes.nodes[0].node_id[:8] not in said

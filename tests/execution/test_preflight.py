@@ -53,11 +53,11 @@ def test_equal_nodes_are_fit_and_leave_nothing_in_the_results(judge: Any, tmp_pa
         ({"versions": {"torch": "1.0+cu1"}}, ["torch 1.0+cu1"]),
         ({"versions": {"training code": "0+other"}}, ["training code 0+other", code_version()]),
         ({"missing": "No module named 'agrm_study'"}, ["must be installed", "No module named"]),
-        ({"storage": "does not see it"}, ["read and write the results", "does not see it"]),
+        ({"storage": "cannot read a test file"}, ["read and write the results", "cannot read a test file"]),
         ({"answer": ".run/elsewhere"}, ["is not visible here"]),
         ({"video": "video mp4: cannot be read"}, ["read videos"]),
-        ({"cuda": "torch finds no GPU"}, ["2 GPUs for Ray, but torch finds no GPU"]),
-        (None, ["must answer", "boom"]),
+        ({"cuda": "torch finds no GPU"}, ["Ray reports 2 GPUs, but torch finds no GPU"]),
+        (None, ["must respond", "boom"]),
     ],
 )
 def test_a_node_that_is_not_fit_is_named_with_what_is_wrong(judge: Any, difference: Any, words: list[str]) -> None:
@@ -78,7 +78,7 @@ def test_another_build_of_the_same_torch_is_no_difference(judge: Any) -> None:
 
 def test_nodes_with_the_same_fault_share_a_line_and_all_faults_are_told(judge: Any) -> None:
     with pytest.raises(InputError) as raised:
-        judge({"versions": {"python": "3.10.1"}}, {"versions": {"python": "3.10.1"}}, {"storage": "does not see it"})
+        judge({"versions": {"python": "3.10.1"}}, {"versions": {"python": "3.10.1"}}, {"storage": "cannot read it"})
     lines = str(raised.value).splitlines()
     assert lines[0] == "2 problems:"
     assert "node 0, node 1" in lines[1]
@@ -94,10 +94,10 @@ def test_a_clock_that_is_off_is_told_and_hinders_nothing(judge: Any) -> None:
 @pytest.mark.parametrize(
     ("address", "words"),
     [
-        ("ray://head:10001", ["not through Ray's client", "auto"]),
+        ("ray://head:10001", ["not through the Ray Client", "auto"]),
         ("head", ["address of a Ray cluster", "HOST:PORT"]),
-        ("nowhere.invalid:6379", ["must answer", "nowhere.invalid"]),
-        ("127.0.0.1:1", ["must answer", "Connection refused", "ray start --head"]),
+        ("nowhere.invalid:6379", ["must respond", "nowhere.invalid"]),
+        ("127.0.0.1:1", ["must respond", "Connection refused", "ray start --head"]),
     ],
 )
 def test_an_address_where_no_cluster_is_is_refused_within_seconds(address: str, words: list[str]) -> None:
@@ -111,7 +111,7 @@ def test_something_else_than_ray_behind_an_address_is_given_up_soon(monkeypatch:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
-        with pytest.raises(InputError, match="does not answer like the head of a Ray cluster"):
+        with pytest.raises(InputError, match="does not respond like the head of a Ray cluster"):
             reach(f"127.0.0.1:{other.getsockname()[1]}")
 
 
@@ -158,7 +158,7 @@ def test_several_clusters_on_this_machine_must_be_named(monkeypatch: pytest.Monk
     with pytest.raises(InputError, match=r"specify one with --address.*127\.0\.0\.1:1, 127\.0\.0\.1:3"):
         reach("auto")
     found.clear()
-    with pytest.raises(InputError, match="No Ray cluster runs on this machine"):
+    with pytest.raises(InputError, match="No Ray cluster is running on this machine"):
         reach("auto")
 
 

@@ -1,6 +1,6 @@
-"""Lookup of a Ray cluster at an address: whether it answers, its token, and its version of Ray.
+"""Lookup of a Ray cluster by address: whether it responds, its token, and its version of Ray.
 
-Ray's client waits more than a minute for a cluster that does not exist, and exits when a token is missing. So
+Ray's client waits more than a minute for a cluster that does not exist, and exits when a token is missing. Therefore,
 `ray status` runs first, in a separate process with a time limit.
 """
 
@@ -23,12 +23,12 @@ from agrm_study.execution.resources.ray_folder import PREFIX
 from agrm_study.study.errors import InputError
 
 PATIENCE_S: Final = 30.0
-"""Timeout for a cluster's answer, in seconds."""
+"""Timeout for a cluster's response, in seconds."""
 CONNECT_S: Final = 5.0
 OPTION: Final = "--address"
 AUTH_MODE: Final = "RAY_AUTH_MODE"
 LOOPBACK: Final = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
-"""Keeps Ray on the loopback interface; must be in the environment before Ray is imported."""
+"""Environment variable that keeps Ray on the loopback interface; must be set before Ray is imported."""
 LOOPBACK_HOSTS: Final = ("127.0.0.1", "localhost", "::1")
 _TOKEN: Final = re.compile("AuthenticationError|authentication token|InvalidAuthToken", re.IGNORECASE)
 _RAY_VERSION: Final = re.compile(r"cluster has Ray version (\S+)")
@@ -55,14 +55,14 @@ def reach(address: str) -> Reached:
     """Finds the cluster at ``HOST:PORT``; for ``auto``, the cluster of ``$RAY_ADDRESS`` or on this machine.
 
     Raises:
-        InputError: Nothing or a different service answers; the cluster requires a token that is missing here; or it
-            runs a different version of Ray.
+        InputError: Nothing, or a service other than Ray, responds; the cluster requires a token that is missing here;
+            or it runs a different version of Ray.
     """
     if address == "auto":
         address = os.environ.get("RAY_ADDRESS", "") or _on_this_machine()
     if "://" in address:
         raise InputError(
-            "a study connects to a cluster from one of its nodes, not through Ray's client server",
+            "a study connects to a cluster from one of its nodes, not through the Ray Client server",
             field=OPTION,
             given=address,
             allowed="HOST:PORT of the head node (its GCS port, 6379 by default), auto",
@@ -106,7 +106,7 @@ def different_versions(theirs: Mapping[str, str]) -> InputError:
         field=OPTION,
         given=", ".join(f"{name} {version}" for name, version in theirs.items()),
         allowed=", ".join(f"{name} {ours[name]}" for name in theirs),
-        hint="Install the same environment on every node, this one included.",
+        hint="Install the same environment on every node, including this one.",
     )
 
 
@@ -127,11 +127,11 @@ def _on_this_machine() -> str:
             given="auto",
             allowed=", ".join(sorted(own)),
         )
-    raise _no_answer("auto", "No Ray cluster runs on this machine.")
+    raise _no_answer("auto", "No Ray cluster is running on this machine.")
 
 
 def _local_clusters() -> Iterator[tuple[str, int]]:
-    """Head address and user of each raylet on this machine, except raylets of other local runs of a study."""
+    """Head address and user of each raylet on this machine, except raylets that local study runs have started."""
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
             if process.name() != "raylet":
@@ -144,7 +144,7 @@ def _local_clusters() -> Iterator[tuple[str, int]]:
 
 
 def _listening(address: str) -> str:
-    """The reachable form of an address: a loopback address becomes the network address by which Ray knows the node.
+    """The reachable form of an address: a loopback address is replaced by the node's network address in Ray.
 
     Raises:
         InputError: The address is invalid, or nothing listens on it.
@@ -165,7 +165,7 @@ def _listening(address: str) -> str:
 
 
 def _own_address() -> str:
-    """This machine's address as seen by other machines; loopback without a network."""
+    """This machine's address as seen by other machines; the loopback address if there is no network."""
     with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as towards:
         towards.connect(("192.0.2.1", 9))  # an address reserved for documentation (RFC 5737); nothing is sent
         return str(towards.getsockname()[0])
@@ -182,17 +182,17 @@ def _refusal(address: str, status: Status) -> InputError:
             "the Ray cluster requires a token that this machine does not have",
             field=OPTION,
             given=address,
-            hint="Copy ~/.ray/auth_token of the head node here (or name it in RAY_AUTH_TOKEN_PATH) and set "
+            hint="Copy ~/.ray/auth_token from the head node (or set RAY_AUTH_TOKEN_PATH to a copy) and set "
             "RAY_AUTH_MODE=token.",
         )
     if version := _RAY_VERSION.search(status.text):
         return different_versions({"ray": version[1]})
     if status.code is None:
         return InputError(
-            f"a Ray cluster must answer within {PATIENCE_S:.0f} s",
+            f"a Ray cluster must respond within {PATIENCE_S:.0f} s",
             field=OPTION,
             given=address,
-            hint=f"The address accepts connections but does not answer like the head of a Ray cluster. {_WHERE}",
+            hint=f"The address accepts connections but does not respond like the head of a Ray cluster. {_WHERE}",
         )
     lines = [line for line in status.text.splitlines() if line.strip()]
     return _no_answer(address, _sentence(lines[-1][:200] if lines else f"`ray status` exited with code {status.code}"))
@@ -202,7 +202,7 @@ _WHERE: Final = "`ray status` on the head node shows whether the cluster is up; 
 
 
 def _no_answer(address: str, reason: str) -> InputError:
-    return InputError("a Ray cluster must answer", field=OPTION, given=address, hint=f"{reason} {_WHERE}".strip())
+    return InputError("a Ray cluster must respond", field=OPTION, given=address, hint=f"{reason} {_WHERE}".strip())
 
 
 def _sentence(text: str) -> str:

@@ -1,11 +1,11 @@
-"""Checks before any other step whether the cluster's autoscaler can start a node that fits a trial.
+"""Check, before any other step, of whether the cluster's autoscaler can start a node that can run a trial.
 
 Ray does not list the node types that an autoscaler may start, so the check requests a node as a trial would. If a node
 type fits, the autoscaler starts a node while the data are prepared, and stops it again after an idle period. Otherwise
 Ray's autoscaler v2 (`ray up`, KubeRay) reports the request as infeasible, and v1 does nothing.
 
-Uses private names of Ray, since `ray status` and `ray.util.state` list only pending requests, not infeasible ones.
-Versions of Ray that lack these names are not checked.
+The check uses private APIs of Ray, since `ray status` and `ray.util.state` list only pending requests, not infeasible
+ones. With versions of Ray that lack these APIs, the check is skipped.
 """
 
 from __future__ import annotations
@@ -22,15 +22,16 @@ from agrm_study.study.errors import InputError
 UNDESCRIBED: Final = re.compile("node_[0-9a-f]+")
 """Node type that Ray's autoscaler v1 assigns to a node that its configuration does not describe."""
 PATIENCE_S: Final = 60.0
-"""Timeout of an autoscaler, in seconds; it updates every five seconds and queries the cloud provider in between."""
+"""Timeout for the autoscaler's response, in seconds; it updates every five seconds and queries the cloud provider in
+between."""
 LOOK_EVERY_S: Final = 0.5
 FIRST_ROUNDS: Final = 4
-"""Update rounds within which Ray's autoscaler v1 starts a node; v1 does not report infeasible requests."""
-SEE: Final = "`ray status` on the head shows its progress."
+"""Number of update rounds within which Ray's autoscaler v1 starts a node; v1 does not report infeasible requests."""
+SEE: Final = "`ray status` on the head node shows its progress."
 
 
 def check_autoscaler(resources: Resources, kinds: Sequence[str], tick: Callable[[], None]) -> list[str]:
-    """Requests a node for each kind of trial that fits on no node of the cluster; does not wait for the node to start.
+    """Requests a node for each kind of trial that does not fit on any node; does not wait for the node to start.
 
     Args:
         kinds: Accelerators that trials request; empty if they request no accelerator.
@@ -47,7 +48,7 @@ def check_autoscaler(resources: Resources, kinds: Sequence[str], tick: Callable[
     for each in each_kind(resources, kinds).values():
         if any(trials_on(node["Resources"], each) for node in alive_nodes()):
             continue
-        lacks = f"No node can hold a trial yet ({each})"
+        lacks = f"No node can run a trial yet ({each})"
         if head is None:
             notes.append(
                 f"{lacks}, and this version of Ray does not report whether the autoscaler can start one: trials wait "
@@ -60,7 +61,7 @@ def check_autoscaler(resources: Resources, kinds: Sequence[str], tick: Callable[
 
 
 def _head() -> Any | None:
-    """This process's connection to the head of its cluster; ``None`` if this version of Ray lacks the functions."""
+    """This process's connection to the head of its cluster; ``None`` if this version of Ray lacks the private APIs."""
     try:
         from ray.core.generated.autoscaler_pb2 import GetClusterStatusReply  # noqa: F401
         from ray.experimental.internal_kv import internal_kv_get_gcs_client
@@ -92,7 +93,7 @@ def _request(head: Any, resources: Resources, tick: Callable[[], None]) -> None:
                 return
             if answer is False:
                 raise InputError(
-                    "the cluster's autoscaler must be able to start a node that holds one trial",
+                    "the cluster's autoscaler must be able to start a node that can run one trial",
                     field="resources",
                     given=str(resources),
                     allowed=f"available: {in_words(alive_nodes())}",
@@ -100,13 +101,13 @@ def _request(head: Any, resources: Resources, tick: Callable[[], None]) -> None:
                     "or `max_workers` is reached.",
                 )
             if time.monotonic() > end:
-                raise _no_autoscaler(f"No autoscaler of this cluster answers within {PATIENCE_S:.0f} s.")
+                raise _no_autoscaler(f"No autoscaler of this cluster responded within {PATIENCE_S:.0f} s.")
     finally:
         ray.util.remove_placement_group(request)
 
 
 def _second(head: Any, request: str) -> Callable[[], bool | None]:
-    """Whether Ray's autoscaler v2 can start a node for a request; ``None`` until it has seen the request."""
+    """A check of whether Ray's autoscaler v2 can start a node for a request; ``None`` until it has seen the request."""
     from ray.core.generated.autoscaler_pb2 import GetClusterStatusReply
 
     requested_in: list[int] = []  # version of the cluster's state that first included the request
@@ -130,7 +131,7 @@ def _among(request: str, requests: Any) -> bool:
 
 
 def _first(head: Any) -> Callable[[], bool | None]:
-    """Whether Ray's autoscaler v1 starts nodes; ``None`` before it has had time to do so, or if v2 runs."""
+    """A check of whether Ray's autoscaler v1 starts nodes; ``None`` before it has had time to do so, or if v2 runs."""
     rounds: set[float] = set()
 
     def answered() -> bool | None:

@@ -1,4 +1,4 @@
-"""Blocking calls of operations in a driver process."""
+"""Blocking calls to operations in a driver process."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def measure_on_ray(address: str | None, resources: Resources, *, grows: bool, ti
     """Measures training steps in a Ray task with exclusive use of one GPU.
 
     Args:
-        address: A cluster; ``None`` for a local Ray instance.
+        address: Address of a cluster; ``None`` for a local Ray instance.
         resources: Resources of a trial, with a whole GPU.
         grows: Whether an autoscaler provides the GPU.
         tick: Called while the task runs; may raise to abort.
@@ -72,8 +72,8 @@ def ray_findings(address: str | None, results: str) -> list[Finding]:
     """Findings of `doctor` about Ray on this machine or on a cluster.
 
     Args:
-        address: A cluster; ``None`` starts Ray here.
-        results: Results folder (or URI) that every node must read and write.
+        address: Address of a cluster; ``None`` starts Ray on this machine.
+        results: Results folder (or URI) that every node must be able to read and write.
     """
     try:
         return [Finding(**fields) for fields in call("doctor", {"address": address, "results": results})]

@@ -38,7 +38,7 @@ KILLED_UNBORN: Final = 12
 class DriverCallback(Callback):  # type: ignore[misc]
     """Converts Tune's reports into events.
 
-    Errors raised in the callback are stored and raised later, since Tune ignores some errors of callbacks and hides
+    Errors raised in the callback are stored and raised later, since Tune ignores some errors from callbacks and hides
     others.
 
     Args:
@@ -52,7 +52,7 @@ class DriverCallback(Callback):  # type: ignore[misc]
         self._stall, self._on_tick = stall, on_tick
         self.watchdog: MemoryWatchdog | None = None
         self._broken: Exception | None = None
-        self._stalled: dict[str, str] = {}  # trial → reason that its worker was killed
+        self._stalled: dict[str, str] = {}  # trial → reason why its worker was killed
         self._ticked = 0.0
         self._running: set[str] = set()
         self._unborn: dict[str, deque[float]] = {}  # node → times at which creating a worker failed
@@ -63,7 +63,7 @@ class DriverCallback(Callback):  # type: ignore[misc]
         return {}  # the Tuner pickles itself for a restore that is never requested
 
     def raise_if_broken(self) -> None:
-        """Raises an error if Ray has died, otherwise the first error of the driver itself."""
+        """Raises `ExecutionLost` if Ray has died, otherwise the first stored error, if there is one."""
         if dead := dead_parts():
             raise ExecutionLost(f"Ray stopped on this machine ({', '.join(dead)} died)") from None
         if self._broken is not None:
@@ -82,7 +82,7 @@ class DriverCallback(Callback):  # type: ignore[misc]
             with self._kept():
                 self._on_tick()
                 self._kill_the_stalled(trials, now)
-            self.raise_if_broken()  # an error that leaves a callback ends Tune's loop
+            self.raise_if_broken()  # an error raised here ends Tune's loop
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: StudyTrial, **info: Any) -> None:
         with self._kept():
@@ -121,7 +121,7 @@ class DriverCallback(Callback):  # type: ignore[misc]
             self._search.report(give_up(self._search.work(trial.trial_id), self._settings, self._death(trial)))
 
     def _death(self, trial: StudyTrial) -> Failure:
-        """The cause of death of a trial's worker."""
+        """The reason why a trial's worker died."""
         trial_id = trial.trial_id
         self._ended(trial_id)
         if why := self._stalled.pop(trial_id, None):
@@ -135,11 +135,11 @@ class DriverCallback(Callback):  # type: ignore[misc]
         self._running.discard(trial_id)
 
     def _count_unborn(self, node: str | None, failure: Failure) -> None:
-        """Stops the driver if workers cannot be created: no trial causes this, and Tune would retry indefinitely."""
+        """Stops the driver if workers cannot be created, since Tune would retry indefinitely; no trial causes this."""
         if node is None:
             self._killed_unborn += 1
             if self._killed_unborn >= KILLED_UNBORN:
-                raise ExecutionLost(f"{KILLED_UNBORN} workers in a row died before their trial ({failure.message})")
+                raise ExecutionLost(f"{KILLED_UNBORN} workers in a row died before a trial began ({failure.message})")
             return
         times = self._unborn.setdefault(node, deque(maxlen=UNBORN))
         times.append(time.monotonic())

@@ -18,12 +18,12 @@ TICK_S: Final = 0.5
 
 
 class Channel:
-    """Sends messages to the run and receives its answers, on standard input; safe to use from several threads.
+    """Sends messages to the run and receives its replies on standard input; thread-safe.
 
-    Child processes do not inherit the descriptors.
+    Child processes do not inherit the file descriptors.
 
     Args:
-        events: Descriptor that messages are written to.
+        events: File descriptor to which messages are written.
         on_end: Called in a separate thread when the run has ended.
 
     Attributes:
@@ -41,7 +41,7 @@ class Channel:
         self.stopped = False
 
     def job(self) -> Job:
-        """Waits for the job, and listens in a thread afterwards.
+        """Waits for the job, then starts a thread that listens for further messages.
 
         Raises:
             EOFError: The run has ended.
@@ -66,7 +66,7 @@ class Channel:
         self.send(Tick(slots))
 
     def ask(self, message: Take | Event) -> Assigned | Seen:
-        """Sends a message and waits for the answer."""
+        """Sends a message and waits for the reply."""
         self.send(message)
         return self._answers.get()
 

@@ -1,4 +1,4 @@
-"""Checks of `doctor` that need Ray: a local Ray instance starts, or a cluster answers and each of its nodes is fit."""
+"""Checks of `doctor` that need Ray: a local Ray instance starts, or a cluster responds and its nodes are fit."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from agrm_study.study.errors import InputError, InputErrors
 
 
 def check_ray(address: str | None, results: str) -> Iterator[Finding]:
-    """Start a local Ray instance, or connect to a cluster, and check every node as `run` does.
+    """Starts a local Ray instance, or connects to a cluster, and checks every node as `run` does.
 
     Args:
-        address: A cluster; ``None`` starts Ray here.
-        results: Results folder (or URI) that every node must read and write.
+        address: Address of a cluster; ``None`` starts Ray on this machine.
+        results: Results folder (or URI) that every node must be able to read and write.
     """
     began = time.monotonic()
     try:
@@ -36,7 +36,7 @@ def check_ray(address: str | None, results: str) -> Iterator[Finding]:
         yield problem(
             "ray",
             f"does not start ({text})",
-            "The text after the reason is from Ray's own logs; `ulimit -a` and `df -h` show what is short.",
+            "The text after the reason is from Ray's own logs; `ulimit -a` and `df -h` show limits and disk space.",
         )
 
 
@@ -52,8 +52,8 @@ def _check_nodes(results: str) -> Iterator[Finding]:
             yield problem("nodes", str(each).removesuffix(f". {each.hint}"), each.hint or "")
         return
     except OSError as error:
-        yield note("nodes", f"not checked: {place.address} cannot be written to ({error})", "Fix that first.")
+        yield note("nodes", f"not checked: {place.address} cannot be written to ({error})", "Fix this first.")
         return
-    yield ok("nodes", f"{in_words(nodes)}: the same versions, all read and write {place.address}")
+    yield ok("nodes", f"{in_words(nodes)}: same versions, all can read and write {place.address}")
     for text in notes:
         yield note("nodes", text)

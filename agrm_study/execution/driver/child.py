@@ -58,7 +58,7 @@ def measure(channel: Channel, arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def doctor(channel: Channel, arguments: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Checks Ray here or on a cluster; returns the fields of each `Finding`."""
+    """Checks Ray on this machine or on a cluster; returns the fields of each `Finding`."""
     from agrm_study.execution.driver.check_ray import check_ray
 
     return [asdict(finding) for finding in check_ray(arguments["address"], arguments["results"])]
@@ -68,7 +68,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {"run": run, "check": check, "measu
 
 
 def main(operations: Mapping[str, Operation] = OPERATIONS) -> None:
-    """Entry point; the argument of the command is the descriptor that messages are written to."""
+    """Entry point; the argument of the command is the file descriptor to which messages are written."""
     channel = Channel(int(sys.argv[1]), _end_without_run)
     sys.argv = [str(Path.cwd() / "agrm-study")]  # Ray may put the folder of a script on the workers' module path
     try:

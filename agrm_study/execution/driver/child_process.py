@@ -1,4 +1,4 @@
-"""Start, messages and end of the driver process, as managed by the run.
+"""Management of the driver process by the run: its start, messages and end.
 
 The process leads its own session. All Ray processes that descend from it belong to that session and inherit its
 environment, so `DriverProcess.end` finds all of them, orphans included.
@@ -31,11 +31,11 @@ MODULE: Final = "agrm_study.execution.driver.child"
 MARK: Final = "AGRM_STUDY_DRIVER"
 """Environment variable of the driver process and all its descendants; its value differs for each run."""
 TAIL_LINES: Final = 3
-"""Lines of its log that explain the death of a driver process."""
+"""Number of lines of its log that are shown to explain the death of a driver process."""
 ORDERLY_S: Final = 20.0
 """Seconds that a driver process has to shut Ray down once its work is done."""
 GONE_S: Final = 20.0
-"""Seconds within which killed processes disappear, unless the kernel blocks one."""
+"""Maximum seconds to wait until killed processes are gone; a process blocked in the kernel may remain."""
 SILENT_S: Final = 180.0
 """Seconds without a message after which a driver process is considered hung."""
 _ESCAPES: Final = re.compile(r"\x1b\[[0-9;]*m")
@@ -115,7 +115,7 @@ class DriverProcess:
         return message
 
     def _why_it_ended(self) -> str:
-        """The cause of the process's end and the last lines of its log, as a clause."""
+        """The reason why the process ended and the last lines of its log, as a clause."""
         try:
             code = self._process.wait(5)
         except subprocess.TimeoutExpired:
@@ -146,7 +146,7 @@ class DriverProcess:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(GONE_S)
             self._stack.close()
-            remove_abandoned_rays()  # the folder of a killed Ray
+            remove_abandoned_rays()  # the folder of a killed Ray instance
             self._ended = True
 
     def _drain(self, events: BinaryIO) -> None:
@@ -158,7 +158,7 @@ class DriverProcess:
 
 
 def end_family(session: int, mark: str) -> None:
-    """Kills the processes of a session or with a value of `MARK`, and their descendants, except this process."""
+    """Kills the processes of a session or with the given `MARK`, and their descendants, except this process."""
     end = time.monotonic() + GONE_S
     while time.monotonic() < end and (family := _family(session, mark)):
         for process in family:
@@ -184,7 +184,7 @@ def _family(session: int, mark: str) -> list[psutil.Process]:
 
 
 def _environment(mark: str) -> dict[str, str]:
-    """The environment of a driver process: the module path has no relative path and no working directory."""
+    """The environment of a driver process: the module path contains no relative paths and not the working directory."""
     paths = [str(Path(part).resolve()) for part in os.environ.get("PYTHONPATH", "").split(os.pathsep) if part]
     root = Path(agrm_study.__file__).resolve().parents[1]
     if not {"site-packages", "dist-packages"}.intersection(root.parts):

@@ -60,7 +60,7 @@ class Executor(ABC):
         interrupt: Interrupt,
         on_tick: Callable[[], None],
     ) -> None:
-        """Returns when the source is exhausted and its trials have ended, or after an interruption.
+        """Runs the trials until the source is exhausted and its trials have ended, or until an interruption.
 
         Args:
             on_event: Called with every event of a trial, in the calling thread.

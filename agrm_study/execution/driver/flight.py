@@ -20,12 +20,12 @@ class Flight:
     """Hands out the trials of a source, and takes them back when the driver process dies.
 
     Args:
-        share: GPUs of a trial.
-        losses: Consecutive driver deaths during a trial that neither ended nor was saved in between, after which the
-            trial is recorded as failed, since it may be their cause.
+        share: Number of GPUs per trial.
+        losses: Maximum number of consecutive driver deaths during a trial that neither ended nor was saved in between;
+            after one more, the trial is recorded as failed, since it may be the cause.
 
     Attributes:
-        started: Trials whose worker has started and not ended.
+        started: Trials that a worker has started and that have not ended.
         ever_started: Whether any worker has started.
     """
 
@@ -35,7 +35,7 @@ class Flight:
         self._source, self.settings, self._on_event = source, settings, on_event
         self._growth = GpuGrowth(share)
         self._held: dict[str, Work] = {}
-        self._attempts: dict[str, int] = {}  # trial → attempt whose record was seen
+        self._attempts: dict[str, int] = {}  # trial → attempt of the last record seen
         self._saved: dict[str, int] = {}
         self._most_losses, self._losses = losses, Counter[str]()
         self.started: set[str] = set()
@@ -65,7 +65,7 @@ class Flight:
     def assign(self, take: Take) -> Assigned:
         """The next trial: a trial to be restarted on a larger share of a GPU, otherwise a new one.
 
-        No new trial is handed out on an accelerator on which a trial waits for a larger share.
+        No new trial is handed out for an accelerator on which a trial waits for a larger share.
         """
         work = self._next(frozenset(take.full), idle=take.idle)
         if work is None:
@@ -83,7 +83,7 @@ class Flight:
         waited_for = {self._source.work(trial_id).accelerator for trial_id in self._growth.needs_room}
         work = self._source.take(full | waited_for)
         if work is None and idle and not waited_for:
-            return self._source.take()  # its nodes are gone; a pending trial shows the demand to the autoscaler
+            return self._source.take()  # its nodes are gone; a pending trial signals demand to the autoscaler
         return work
 
     def observe(self, event: TrialEvent) -> None:
@@ -112,7 +112,7 @@ class Flight:
     def reconcile(self, reason: str) -> bool:
         """Reconciles the trials in flight after the driver process has died, for the given reason.
 
-        Trials with a record of this run have ended; the others are put back and resume from their checkpoints.
+        Trials with a record from this run have ended; the others are put back and resume from their checkpoints.
 
         Returns:
             Whether a trial has ended or was saved since the last call.

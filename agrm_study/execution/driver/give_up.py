@@ -18,7 +18,7 @@ def give_up(work: Work, settings: WorkerSettings, failure: Failure) -> TrialEven
     )
     message = failure.message
     try:
-        record_failure(settings.results, work, failure, beat, pauses_s=())  # all other work waits for this write
+        record_failure(settings.results, work, failure, beat, pauses_s=())  # no retries: other work waits for it
     except OSError as error:
         message = f"{message} (and its record could not be written: {error})"
     return failed_event(beat, failure, message)

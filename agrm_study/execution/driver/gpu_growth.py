@@ -1,4 +1,4 @@
-"""Restart of a trial that ran out of GPU memory with a larger share of a GPU, up to a whole one."""
+"""Restart of trials that ran out of GPU memory, on a larger share of a GPU, up to a whole GPU."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class GpuGrowth:
     back. A restart does not count as one of a trial's retries after a worker's death.
 
     Args:
-        share: GPUs of a trial; the share can grow if it is below 1.
+        share: Initial number of GPUs per trial; can grow if it is below 1.
     """
 
     def __init__(self, share: float) -> None:
@@ -37,7 +37,7 @@ class GpuGrowth:
         self._expected: set[str] = set()
 
     def share(self, trial_id: str) -> float:
-        """Current GPUs of a trial."""
+        """Current number of GPUs of a trial."""
         return self._grown.get(trial_id, self._share)
 
     def answer(self, event: TrialEvent, *, stopped: bool) -> TrialEvent:

@@ -15,7 +15,7 @@ from agrm_study.study.recipe import Recipe
 
 
 def measure_in_task(arguments: Mapping[str, Any], tick: Callable[[], None]) -> Measured:
-    """Measures within a Ray task on a GPU of the cluster, or of this machine.
+    """Runs the measurement in a Ray task on a GPU of the cluster or of this machine.
 
     Args:
         arguments: The arguments sent by `call.measure_on_ray`.

@@ -1,7 +1,7 @@
 """Watchdog that kills the largest worker before this machine runs out of memory, and detects out-of-memory kills.
 
 Ray's own memory monitor raises an error that aborts the whole Tune run, and may kill a small worker. It is disabled for
-a local Ray instance; instead the largest worker is killed, and its trial loses the epochs since its checkpoint.
+a local Ray instance; instead the largest worker is killed, and its trial loses the epochs since its last checkpoint.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ THRESHOLD: Final = 0.95
 """Fraction of memory in use at which a worker is killed."""
 LOOK_EVERY_S: Final = 0.25
 SETTLE_S: Final = 2.0
-"""Seconds to wait until the memory of a killed process is free."""
+"""Seconds to wait until the memory of a killed process has been freed."""
 
 
 class Victim(NamedTuple):
@@ -33,8 +33,8 @@ def choose_victim(uses: Sequence[MemoryUse], sizes: Mapping[str, int], threshold
     """The largest worker, if memory use exceeds a threshold and killing workers can free the excess.
 
     Args:
-        uses: Memory in use, of the machine and of the containers around it.
-        sizes: Bytes that the worker of each trial holds.
+        uses: Memory use of the machine and of the containers that this process runs in.
+        sizes: Bytes of memory that the worker of each trial uses.
         threshold: Fraction of memory in use at which a worker is killed.
     """
     for use in uses:
@@ -53,8 +53,8 @@ class MemoryWatchdog:
     """Watches the memory of this machine in a thread, within a ``with`` block.
 
     Args:
-        workers: Process id of the worker of each running trial on this machine; called in the watchdog's thread, only
-            when memory runs short.
+        workers: Returns the process id of the worker of each running trial on this machine; called in the watchdog's
+            thread, only when memory runs low.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class MemoryWatchdog:
         self._thread.join(SETTLE_S)
 
     def take_reason(self, trial_id: str) -> str:
-        """Reason that a dead worker ran out of memory; empty if it died of a different cause.
+        """Description of how a dead worker ran out of memory; empty if it died for a different reason.
 
         A kill by the kernel explains one death: the first death queried after the kernel has counted the kill.
         """
@@ -123,7 +123,7 @@ def worker_trees(workers: Mapping[str, int]) -> dict[str, list[psutil.Process]]:
 
 
 def _size(tree: Sequence[psutil.Process]) -> int:
-    """Bytes freed when these processes end: memory that they do not share, without mapped files."""
+    """Bytes freed when these processes end: memory that they do not share, excluding mapped files."""
     total = 0
     for process in tree:
         with contextlib.suppress(psutil.Error):

@@ -1,7 +1,7 @@
-"""Facts of one node of a cluster, gathered on the node.
+"""Facts about one node of a cluster, gathered on the node itself.
 
-`describe` is sent to the node by value, so that it also runs on nodes without this package. Therefore it imports
-everything inside the functions and does not depend on this package.
+`describe` is sent to the node by value, so that it also runs on nodes without this package. Therefore all imports are
+inside the functions, and importing this package may fail.
 """
 
 from __future__ import annotations
@@ -10,17 +10,17 @@ from typing import Any
 
 
 def describe(question: dict[str, Any]) -> dict[str, Any]:
-    """The facts of the node on which this function runs.
+    """Facts about the node on which this function runs.
 
     Args:
         question: The facts to determine, all optional: ``results`` (a results folder), with ``probe`` (the name of a
             file in it whose content is ``token``) and ``answer`` (the name of a file that the node writes); ``files``
-            (paths that it must see); ``stores`` and ``local`` (clip stores by size, and the folder of their copies);
-            ``video`` and ``gpus`` (whether to test decoding, and CUDA).
+            (paths that must exist on the node); ``stores`` and ``local`` (clip stores with their sizes, and the folder
+            for their copies); ``video`` and ``gpus`` (whether to test video decoding and CUDA).
 
     Returns:
         ``clock`` and ``missing`` if this package cannot be imported; otherwise ``clock``, ``versions``, ``unseen``
-        files and, if requested, problems (empty if there is none) by ``room``, ``storage``, ``video`` and ``cuda``.
+        files and, if requested, ``room``, ``storage``, ``video`` and ``cuda``, each the problem found, or empty.
     """
     import time
     from pathlib import Path
@@ -52,9 +52,9 @@ def try_storage(question: dict[str, Any]) -> str:
         results = Location.of(question["results"])
         content = (results / question["probe"]).read()
         if content is None:
-            return "does not see it"
+            return "cannot read a test file that this machine has written"
         if content.decode() != question["token"]:
-            return "returns content that differs from what was written"
+            return "reads content that differs from what was written"
         (results / question["answer"]).write_atomic(content)
     except Exception as error:  # the storage library raises errors of any class
         return str(error).strip().partition("\n")[0] or type(error).__name__
@@ -69,7 +69,7 @@ def try_video() -> str:
 
 
 def try_cuda() -> str:
-    """Problem with computing on each GPU, tested in a child process, since Ray hides GPUs; empty if none."""
+    """Problem with computations on the GPUs, tested in a child process because Ray hides GPUs; empty if none."""
     import os
     import subprocess
     import sys
@@ -85,6 +85,6 @@ def try_cuda() -> str:
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=environment)
     except subprocess.TimeoutExpired:
-        return "a torch computation does not finish within a minute"
+        return "a torch computation did not finish within a minute"
     lines = done.stderr.strip().splitlines() or [f"torch exited with code {done.returncode}"]
     return lines[-1].removeprefix("AssertionError: ") if done.returncode else ""

@@ -1,4 +1,4 @@
-"""Checks every node of a cluster before the first trial: code, versions, storage, videos, GPUs, clocks.
+"""Checks of every cluster node before the first trial: code, versions, storage, videos, GPUs, clocks.
 
 The package must be installed on every node, in the environment from which its Ray was started. A node without it, or
 with a different version, is rejected and identified in the message. The study itself is sent with each trial; clip
@@ -22,26 +22,26 @@ from agrm_study.records.location import Location
 from agrm_study.study.errors import InputError, InputErrors
 
 NODE_S: Final = 90.0
-"""Timeout for the answers of all nodes, in seconds; on each, a worker must start and import its libraries."""
+"""Timeout for the responses of all nodes, in seconds; on each node, a worker must start and import its libraries."""
 CLOCKS_S: Final = 5.0
-"""Minimum difference of two clocks, in seconds, for which a note is shown."""
-INSTALL: Final = "Install the same agrm-study everywhere, in the environment that each node's Ray was started from"
+"""Minimum difference between two clocks, in seconds, for which a note is shown."""
+INSTALL: Final = "Install the same agrm-study on every node, in the environment from which its Ray was started"
 SHARE: Final = (
-    "Put data and results on storage that all nodes mount at the same path, or name an object store in "
-    "AGRM_STUDY_SHARED_STORE, from which each node takes a copy."
+    "Put data and results on storage that all nodes mount at the same path, or set AGRM_STUDY_SHARED_STORE to an "
+    "object store from which each node copies the data."
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Facts of a node (`node_facts.describe`), or the reason for their absence.
+    """Facts about a node (`node_facts.describe`), or the reason for their absence.
 
     Attributes:
         node: Name of the node, unique among the nodes.
         gpus: Number of GPUs, as counted by Ray.
-        facts: ``None`` if it did not answer.
-        silence: Reason that the node did not answer.
-        skew_s: Seconds by which its clock is ahead of this machine's, in excess of the response time.
+        facts: ``None`` if the node did not respond.
+        silence: Reason why the node did not respond.
+        skew_s: Seconds by which its clock is ahead of this machine's, beyond what the response time can explain.
     """
 
     node: str
@@ -88,7 +88,7 @@ def check_cluster(results: Location, *, on_gpus: bool, below: str = ".run/") -> 
     _refuse(_unfit(answers, arrived, results.address))
     return [
         f"{answer.node}: its clock differs by {answer.skew_s:+.0f} s from this machine's, which makes the age of its "
-        "trials' updates wrong by as much. Synchronise all clocks with one server (NTP)."
+        "trials' updates wrong by the same amount. Synchronise all clocks with one server (NTP)."
         for answer in answers
         if abs(answer.skew_s) > CLOCKS_S
     ]
@@ -97,12 +97,12 @@ def check_cluster(results: Location, *, on_gpus: bool, below: str = ".run/") -> 
 def check_files(files: Sequence[str], stores: Mapping[str, int], local: str) -> None:
     """Checks that every node can access the data of the trials and has room for its copies of the clip stores.
 
-    A node that no longer answers gets no trials.
+    A node that no longer responds gets no trials.
 
     Args:
         files: Paths and URIs that trials read.
-        stores: Bytes of each clip store among them.
-        local: Folder on each node's own disk to which stores are copied; empty to read them in place.
+        stores: Size in bytes of each clip store among them.
+        local: Folder on each node's local disk to which stores are copied; empty to read them in place.
 
     Raises:
         InputError: A node cannot access the data, or lacks room.
@@ -112,9 +112,9 @@ def check_files(files: Sequence[str], stores: Mapping[str, int], local: str) -> 
     for answer in ask({"files": here, "stores": dict(stores), "local": local}):
         facts = answer.facts or {}
         rule = "every node must be able to access the data of its trials"
-        blind += [Unfit(answer.node, rule, f"no {file} there", SHARE) for file in facts.get("unseen", ())]
+        blind += [Unfit(answer.node, rule, f"{file} does not exist there", SHARE) for file in facts.get("unseen", ())]
         if room := facts.get("room"):
-            hint = "AGRM_STUDY_LOCAL_STORE names a folder on a larger disk, also for a single node."
+            hint = "Set AGRM_STUDY_LOCAL_STORE to a folder on a larger disk, on all nodes or only on this one."
             blind.append(
                 Unfit(answer.node, "every node must have enough disk space for its copy of the clip stores", room, hint)
             )
@@ -122,7 +122,7 @@ def check_files(files: Sequence[str], stores: Mapping[str, int], local: str) -> 
 
 
 def ask(question: Mapping[str, Any], *, answer_in: str = "") -> list[Answer]:
-    """The answer of every live node to a question (`node_facts.describe`); all are queried concurrently."""
+    """The response of every live node to a question (`node_facts.describe`); all are queried concurrently."""
     import ray
     from ray import cloudpickle
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -151,7 +151,7 @@ def ask(question: Mapping[str, Any], *, answer_in: str = "") -> list[Answer]:
         answers.append(_answer(ready[0], *sent.pop(ready[0])))
     for task, (name, gpus, *_) in sent.items():
         ray.cancel(task, force=True)
-        answers.append(Answer(name, gpus, None, f"no answer within {NODE_S:.0f} s"))
+        answers.append(Answer(name, gpus, None, f"no response within {NODE_S:.0f} s"))
     return sorted(answers, key=lambda answer: answer.node)
 
 
@@ -169,11 +169,11 @@ def _answer(task: Any, name: str, gpus: float, sent_at: float, written: str) -> 
 
 
 def _unfit(answers: Iterable[Answer], arrived: set[str], place: str) -> Iterator[Unfit]:
-    """Problems of the nodes."""
+    """Problems found on the nodes."""
     for answer in answers:
         node, facts = answer.node, answer.facts
         if facts is None:
-            yield Unfit(node, "every node must answer", answer.silence, f"{INSTALL}, or remove the node.")
+            yield Unfit(node, "every node must respond", answer.silence, f"{INSTALL}, or remove the node.")
             continue
         if "missing" in facts:
             hint = f"{INSTALL}: `pip install agrm-study` (or this checkout) there, then restart its Ray."
@@ -181,15 +181,15 @@ def _unfit(answers: Iterable[Answer], arrived: set[str], place: str) -> Iterator
             continue
         theirs, ours = difference(facts["versions"], own_versions())
         if theirs:
-            hint = f"{INSTALL}: its results could not be compared."
+            hint = f"{INSTALL}; otherwise its results are not comparable."
             yield Unfit(node, "every node must run the same versions", theirs, hint, f"{ours} (as on this machine)")
-        if wrong := facts.get("storage") or ("" if node in arrived else "what it wrote is not visible here"):
-            hint = "Give `--results` on storage that every node reaches: a path that all mount, s3://… or gs://…."
-            yield Unfit(node, f"every node must read and write the results, {place}", wrong, hint)
+        if wrong := facts.get("storage") or ("" if node in arrived else "the file that it wrote is not visible here"):
+            hint = "Put `--results` on storage that every node can access: a path that all mount, s3://… or gs://…."
+            yield Unfit(node, f"every node must be able to read and write the results in {place}", wrong, hint)
         if video := facts.get("video"):
             yield Unfit(node, "every node must be able to read videos", video, f"{INSTALL}.")
         if cuda := facts.get("cuda"):
-            given = f"{answer.gpus:g} GPUs for Ray, but {cuda}"
+            given = f"Ray reports {answer.gpus:g} GPUs, but {cuda}"
             hint = "`agrm-study doctor` on that node shows details."
             yield Unfit(node, "torch must work on the GPUs of a node", given, hint)
 

@@ -1,4 +1,4 @@
-"""Trials on Ray Tune, run by a driver process that is replaced when it dies.
+"""Execution of trials on Ray Tune by a driver process that is replaced when it dies.
 
 The next trial is chosen here, so that queue, race and search survive the death of a driver. A driver that made
 progress is always replaced; several consecutive drivers without progress end the run.
@@ -41,8 +41,9 @@ class RayExecutor(Executor):
         slots: Number of concurrent trials; ``None`` for as many as fit.
         address: A Ray cluster; ``None`` starts a local Ray instance.
         grows: Whether the cluster's autoscaler adds nodes.
-        data: Data that trials read, with the size of clip stores; every node must be able to access them and have room.
-        retries: Number of times that a trial whose worker died is resumed from its checkpoint within one run.
+        data: Data that trials read, with the size of clip stores; every node must be able to access and store them.
+        retries: Maximum number of retries of a trial within one run after its worker died; each resumes from its
+            checkpoint.
     """
 
     def __init__(
@@ -115,7 +116,7 @@ class RayExecutor(Executor):
 
 
 class _Served:
-    """One running driver process."""
+    """Communication with one running driver process."""
 
     def __init__(
         self,
@@ -132,7 +133,7 @@ class _Served:
         self._ticked = 0.0
 
     def serve(self) -> None:
-        """Serves the driver until its work is done or it was stopped.
+        """Handles the driver's messages until its work is done or it has been stopped.
 
         Raises:
             KeyboardInterrupt: At the second interruption.
@@ -176,7 +177,7 @@ class _Served:
             self._executor.slots = message.slots
 
     def _stop(self) -> None:
-        """Starts no more trials; on interruption also writes the workers' stop flag, until storage accepts it."""
+        """Starts no more trials; on interruption also writes the workers' stop flag, retrying until it is stored."""
         if not self._sent_stop:
             self._sent_stop = True
             self._flight.stop()

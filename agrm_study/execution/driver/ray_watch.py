@@ -1,4 +1,4 @@
-"""Detection of a dead raylet or GCS of a Ray that this process started.
+"""Detection of a dead raylet or GCS of a Ray instance that this process started.
 
 The callback of Tune's loop checks `dead_parts` and ends the run cleanly. A call into Ray that waits for a dead raylet
 or GCS can block for a minute or longer, so a thread ends the process if the run does not end.
@@ -16,16 +16,16 @@ from typing import Final
 import psutil
 
 VITAL: Final = ("raylet", "gcs_server")
-"""Processes of Ray without which no trial runs."""
+"""Ray processes without which no trial can run."""
 LOOK_EVERY_S: Final = 0.5
 GRACE_S: Final = 5.0
-"""Seconds that the main thread has to end the run cleanly, once a part has died."""
+"""Seconds that the main thread has to end the run cleanly once one of these processes has died."""
 
 _vital: dict[str, psutil.Process] = {}
 
 
 def dead_parts() -> list[str]:
-    """Vital processes of the Ray started here that have died; empty for an external cluster.
+    """Vital processes of the Ray instance started here that have died; empty for an external cluster.
 
     Tune would wait for them indefinitely. An external cluster may recover.
     """
@@ -34,7 +34,7 @@ def dead_parts() -> list[str]:
 
 @contextlib.contextmanager
 def watched_ray() -> Iterator[None]:
-    """Watches the Ray started in the block; if the block hangs because Ray has died, the process exits with 1."""
+    """Watches the Ray instance started in the block; if the block hangs after Ray has died, the process exits."""
     over, before = threading.Event(), set(psutil.Process().children())
     threading.Thread(target=_watch, args=(over, before), name="ray-watch", daemon=True).start()
     try:

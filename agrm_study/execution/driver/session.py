@@ -44,7 +44,7 @@ ENVIRONMENT: Final = {
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
 }
 LAST_LINES: Final = 3
-"""Number of lines of Ray's own log that explain a failure to start."""
+"""Number of lines of each of Ray's error logs that are shown to explain a failure to start."""
 _VERSIONS: Final = re.compile(r"cluster was started with:\s+Ray: (\S+)\s+Python: (\S+)")
 
 
@@ -60,10 +60,10 @@ def ray_session(
     """Connects to Ray for the duration of the block; yields the number of trials that may run concurrently.
 
     Call it in a dedicated process: it sets environment variables, which Ray reads on import, and Ray replaces the
-    process's handler of SIGTERM.
+    process's SIGTERM handler.
 
     Args:
-        address: A cluster; ``None`` starts a private Ray on this machine, which ends with the block.
+        address: Address of a cluster; ``None`` starts a private Ray instance on this machine that ends with the block.
         slots: Number of concurrent trials; ``None`` for as many as fit.
         grows: Whether the cluster's autoscaler adds nodes.
         kinds: Accelerators that trials request; empty if they request no accelerator.
@@ -71,7 +71,7 @@ def ray_session(
     Raises:
         InputError: When the cluster cannot be reached, something on this machine prevents Ray from starting, or no
             trial fits.
-        ExecutionLost: When a private Ray dies during start-up.
+        ExecutionLost: When a private Ray instance dies during start-up.
     """
     with contextlib.ExitStack() as stack:
         if address is None:
@@ -93,7 +93,7 @@ def ray_session(
 
 
 def private_environment(folder: Path) -> dict[str, str]:
-    """Environment of a local Ray instance that is closed to other machines and other users.
+    """Environment of a local Ray instance that other machines and other users cannot access.
 
     Args:
         folder: Folder that only this user may enter, for Ray's sockets, logs and token.
@@ -123,7 +123,7 @@ def _start(stack: contextlib.ExitStack, folder: Path, resources: Resources, slot
             log_to_driver=False,
             logging_level=logging.ERROR,
         )
-    except Exception as error:  # many exception types are possible if a part of Ray dies while others wait for it
+    except Exception as error:  # many exception types are possible if a Ray process dies while others wait for it
         reason = f"Ray could not be started on this machine ({_reason(error)})"
         raise ExecutionLost("\n".join([reason, *_last_lines(folder)])) from None
 
@@ -138,23 +138,23 @@ def _join(stack: contextlib.ExitStack, address: str) -> None:
         if versions := _their_versions(error):
             raise different_versions(versions) from None
         raise InputError(
-            "a study is run from a node of its Ray cluster",
+            "a study must be run from a node of its Ray cluster",
             field="--address",
             given=address,
-            hint=f"The cluster answers, but this machine could not join it ({_reason(error)}): run the command on the "
+            hint=f"The cluster responds, but this machine could not join it ({_reason(error)}): run the command on the "
             "head node, or `ray start --address=…` here first.",
         ) from None
 
 
 def _reason(error: BaseException) -> str:
-    """The first line of the root cause, from which Ray raises less specific errors."""
+    """The first line of the root cause, which Ray wraps in less specific errors."""
     while error.__cause__ is not None:
         error = error.__cause__
     return (str(error).partition("\n")[0] or type(error).__name__).rstrip(".")
 
 
 def _their_versions(error: BaseException | None) -> dict[str, str]:
-    """Versions of a cluster that Ray rejected because of them; empty if Ray rejected it for a different reason."""
+    """Versions on a cluster that Ray rejected because they differ; empty if Ray rejected it for another reason."""
     while error is not None:
         if found := _VERSIONS.search(str(error)):
             return {"ray": found[1], "python": found[2]}
@@ -163,7 +163,7 @@ def _their_versions(error: BaseException | None) -> dict[str, str]:
 
 
 def _last_lines(folder: Path) -> list[str]:
-    """The last error lines in the logs of a Ray that did not start."""
+    """The last lines of the error logs of a Ray instance that did not start."""
     found = []
     for log in sorted(folder.glob("ray/session_latest/logs/*.err")):
         with contextlib.suppress(OSError):
@@ -182,7 +182,7 @@ def _check_fit(kinds: Iterable[Resources], *, on_cluster: bool) -> None:
     for resources in kinds:
         if not any(trials_on(node["Resources"], resources) for node in nodes):
             raise InputError(
-                f"one trial must fit {'onto a node of the cluster' if on_cluster else 'into the machine'}",
+                f"one trial must fit {'on a node of the cluster' if on_cluster else 'on this machine'}",
                 field="resources",
                 given=str(resources),
                 allowed=f"available: {in_words(nodes)}",
@@ -191,7 +191,7 @@ def _check_fit(kinds: Iterable[Resources], *, on_cluster: bool) -> None:
 
 
 def require_local_gpus(asked: float | Literal["auto"]) -> None:
-    """Rejects more GPUs than this machine has; processors can be oversubscribed, GPUs cannot.
+    """Rejects trials that request more GPUs than this machine has; processors can be oversubscribed, GPUs cannot.
 
     Raises:
         InputError: If a trial requests more GPUs than there are.
@@ -199,9 +199,9 @@ def require_local_gpus(asked: float | Literal["auto"]) -> None:
     if asked == "auto" or asked == 0 or (gpus := local_gpus()) >= asked:
         return
     raise InputError(
-        "one trial must fit into the machine",
+        "one trial must fit on this machine",
         field="resources.gpu",
         given=asked,
         allowed=f"up to {gpus} here",
-        hint="`--set resources.gpu=0` runs on the processors; `--address` runs on a Ray cluster.",
+        hint="`--set resources.gpu=0` runs on the CPU; `--address` runs on a Ray cluster.",
     )

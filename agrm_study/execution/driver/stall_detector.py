@@ -9,17 +9,17 @@ from __future__ import annotations
 from typing import Final
 
 FIRST_EPOCH_S: Final = 3600.0
-"""Minimum limit from a trial's start, or its last new note while it waits, to the end of its first epoch."""
+"""Minimum limit from a trial's start, or from its last new note while it waits, to the end of its first epoch."""
 EPOCH_S: Final = 900.0
-"""Minimum limit, from one epoch's end to the next."""
+"""Minimum limit from the end of one epoch to the end of the next."""
 FACTOR: Final = 20.0
-"""The limit is at least this multiple of the trial's longest epoch (before its first: of any trial's longest)."""
+"""The limit is at least this multiple of the trial's longest epoch (before its first: the longest of any trial)."""
 PAUSE_S: Final = 10.0
-"""The driver checks several times a second; after a longer pause the driver itself was suspended, not the workers."""
+"""The driver checks several times a second; a pause longer than this means that the driver itself was suspended."""
 
 
 class StallDetector:
-    """Time of the last update of each running trial; times are seconds on the monotonic clock.
+    """Detects trials without recent updates; times are seconds on the monotonic clock.
 
     Args:
         first_epoch_s: Minimum limit before a trial's first epoch.
@@ -35,22 +35,25 @@ class StallDetector:
         self._looked: float | None = None
 
     def began(self, trial_id: str, now: float) -> None:
-        """A worker has accepted the trial."""
+        """Records that a worker has accepted the trial."""
         self._last[trial_id] = now
 
     def prepares(self, trial_id: str, now: float, note: str) -> None:
-        """The trial waits for an operation; a stalled copy repeats the same note."""
+        """Records that the trial waits for an operation.
+
+        Only a new note counts as an update, since a stalled copy repeats its note.
+        """
         if self._notes.get(trial_id) != note:
             self._notes[trial_id], self._last[trial_id] = note, now
 
     def heard(self, trial_id: str, now: float, epoch_s: float) -> None:
-        """The trial has completed an epoch."""
+        """Records that the trial has completed an epoch."""
         self._last[trial_id] = now
         self._longest[trial_id] = max(self._longest.get(trial_id, 0.0), epoch_s)
         self._longest_of_all = max(self._longest_of_all, epoch_s)
 
     def ended(self, trial_id: str) -> None:
-        """The trial is no longer running."""
+        """Records that the trial is no longer running."""
         self._last.pop(trial_id, None)
         self._longest.pop(trial_id, None)
         self._notes.pop(trial_id, None)

@@ -1,7 +1,7 @@
 """Search algorithm for Tune that forwards the trials of the run, one per free slot.
 
-Tune asks for a trial whenever it has room. Handing out no more trials than slots keeps every finished trial's actor
-for the next one, without requesting and cancelling a placement group in between.
+Tune requests a trial whenever it has capacity. Since no more trials are handed out than there are slots, the actor of
+a finished trial is reused for the next one, without requesting and cancelling a placement group in between.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class StudySearch(SearchAlgorithm):  # type: ignore[misc]
     def report(self, event: TrialEvent) -> None:
         """Sends an event; other trials may be available afterwards.
 
-        If the run prunes trials, the next epoch starts only after its decision.
+        If the run prunes trials, the next epoch starts only after the run's decision.
         """
         if self._prune and event.kind == "epoch":
             self._channel.ask(Event(event.to_json(), waits=True))

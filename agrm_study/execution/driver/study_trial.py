@@ -12,19 +12,19 @@ from ray.tune.experiment import Trial
 from agrm_study.execution.trial.failures import Failure, classify, is_forgiven
 
 SHOWN_LINES: Final = 12
-"""Maximum number of lines of Ray's text about a dead worker in a record."""
+"""Maximum number of lines of Ray's message about a dead worker in a record."""
 _ADDRESS: Final = re.compile(r"\bip[:=] ?([^\s,)]+)")
 
 
 class StudyTrial(Trial):  # type: ignore[misc]
     """Overrides the way in which Tune counts the failures of a trial and stores its results.
 
-    Tune exempts only announced preemptions, whereas a node that SLURM or a cloud reclaims disappears without notice;
-    and the death of a worker before it accepted the trial is unrelated to the trial. Statistics and states are for
-    `Tuner.restore`, which is not used: they grow with every result.
+    Tune exempts only announced preemptions, whereas a node that SLURM or a cloud provider reclaims disappears without
+    notice. The death of a worker before it accepted the trial is unrelated to the trial. Statistics and states are not
+    stored: they grow with every result and serve only `Tuner.restore`, which is not used.
 
     Attributes:
-        failure: Cause of death of the last worker.
+        failure: The failure that the last worker died of.
         unborn: Whether it died before it had accepted the trial: while it was being reset for reuse after another
             trial, or during its creation.
         unborn_on: Address of the node on which creating it raised an error; ``None`` for a process that was killed.
@@ -40,7 +40,7 @@ class StudyTrial(Trial):  # type: ignore[misc]
         self._deaths: Counter[str] = Counter()
 
     def begin(self) -> None:
-        """A worker has accepted the trial."""
+        """Records that a worker has accepted the trial."""
         self._begun = True
 
     def handle_error(self, exc: Exception | None = None) -> None:

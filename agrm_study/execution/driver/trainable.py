@@ -44,7 +44,7 @@ class StudyTrainable(Trainable):  # type: ignore[misc]
 
     def step(self) -> dict[str, Any]:
         event = self._worker.step()
-        # One string, not its fields: Tune keeps statistics of every number in a result
+        # One string instead of fields, since Tune computes statistics of every number in a result
         return {EVENT: event.to_json(), "done": event.kind not in UNDER_WAY}
 
     def cleanup(self) -> None:

@@ -1,4 +1,4 @@
-"""One run of Tune over the trials that a study's run hands out.
+"""One Tune run over the trials that a study run hands out.
 
 Its folder is new and never read back: the ledger determines the trials to run, and Tune only executes them.
 """
@@ -21,7 +21,7 @@ from agrm_study.execution.resources.capacity import Resources, Slots
 from agrm_study.execution.trial.work import WorkerSettings
 
 MOST_SLOTS: Final = 10_000
-"""Maximum number of pending trials of Tune on a cluster: more than any cluster can run."""
+"""Maximum number of pending trials in Tune on a cluster: more than any cluster can run."""
 
 
 def run_trials(channel: Channel, arguments: Mapping[str, Any]) -> None:
