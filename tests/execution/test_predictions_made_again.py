@@ -97,7 +97,7 @@ def test_predictions_lost_from_compacted_records_are_made_again(make_study: Make
         ("weights deleted", "their weights are missing or damaged"),
         ("weights flipped", "their weights are missing or damaged"),
         ("weights not kept", "their weights were not kept"),
-        ("other code", "another version of the code trained them"),
+        ("other code", "they were trained by a different version of the code"),
         ("epochs", "their epochs records are missing or damaged"),
         ("other predictions", "trained again: the predictions of its saved weights differ from the recorded"),
     ],

@@ -74,7 +74,7 @@ def test_an_arm_that_is_out_gets_no_more_seeds_and_the_study_is_complete_without
     assert (stopped.arm, stopped.n, stopped.rival, stopped.pairs) == ("C", 3, "A", 3)
     assert stopped.p < stopped.limit == pytest.approx(0.05 / (3 * 2))
     assert log(results).looked == {"three_class": 5}
-    assert any("C stops after 3 seeds: A is better on validation by 0.6" in m for m in watcher.messages)
+    assert any("C stops after 3 seeds: A is better on validation data by 0.6" in m for m in watcher.messages)
 
 
 def test_weights_of_an_arm_that_is_out_are_removed_where_only_reported_ones_are_kept(

@@ -32,7 +32,7 @@ HALF: Final = 0.5
 
 STOPS: Final = 1.2
 STOPS_INLINE: Final = 2.2
-"""Epochs that a trial needs to stop, with a margin: the current one, and one more when trials run in this process."""
+"""Number of epochs that a trial needs to stop, with a margin: the current one, and one more in the same process."""
 
 Limit = Literal["time", "gpu_hours"]
 LIMITS: Final[dict[Limit, str]] = {
@@ -58,7 +58,7 @@ class Limits:
 
     Attributes:
         time_s: Seconds from the start of the run; None for no limit.
-        gpu_hours: GPU-hours of its results folder, over all runs and failed attempts; None for no limit.
+        gpu_hours: GPU-hours of the run's results folder, over all runs and failed attempts; None for no limit.
     """
 
     time_s: float | None = None
@@ -84,11 +84,11 @@ class Budget:
     Args:
         meter: CPU and GPU time that its trials have used.
         pace: Expected duration of trials, from measured trials; updated by `observe`.
-        began: Start time of the run, on the same clock.
+        began: Start time of the run on `clock`.
         in_process: Whether trials train in this process instead of separate ones.
 
     Attributes:
-        limit: The limit because of which running trials are saved or further trials are not started.
+        limit: The limit that caused running trials to be saved or further trials not to be started.
         ended: Whether the budget has stopped running trials, or the run before any trial could start.
     """
 
@@ -123,7 +123,7 @@ class Budget:
         return cls(limits, results, meter, pace, began=began, in_process=in_process)
 
     def source(self, source: WorkSource) -> WorkSource:
-        """The trials of a source that can end within the limits."""
+        """A source of the trials that can end within the limits."""
         return BudgetedSource(source, self) if self._limits.any else source
 
     def reached(self) -> bool:
@@ -170,7 +170,7 @@ class Budget:
         self._running.pop(trial_id, None)
 
     def observe(self, event: TrialEvent) -> None:
-        """Updates the limits with an event."""
+        """Updates the budget with an event."""
         running = self._running.get(event.trial_id)
         if running is None:
             return

@@ -1,7 +1,8 @@
 """Source of trials that joined runs share: a trial is claimed before it is handed out.
 
-A trial that another run holds counts as running, so trials that share its stages wait for it as within one run. When it
-ends, its record becomes an event of this run; if its run ends without a record, it is handed out again.
+A trial that another run holds counts as running, so trials that share its stages wait for it as they would within one
+run. When it ends, its record becomes an event of this run; if the other run ends without recording it, the trial is
+handed out again.
 """
 
 from __future__ import annotations
@@ -32,12 +33,13 @@ LOOK_SHARE: Final = 0.05
 class JoinedSource(WorkSource):
     """Hands out the trials of a source that this run has claimed; used by one thread.
 
-    A run without trials ends once it has watched the holders of the remaining trials for long enough to know that they
-    are alive. It waits for them while their end may release further trials of a shared stage or a race round.
+    A run without available trials ends once it has watched the holders of the remaining trials for long enough to know
+    that they are alive. It continues to wait while the end of those trials may release further trials of a shared stage
+    or a race round.
 
     Args:
-        source: All trials.
-        metric: Validation metric that events carry.
+        source: Source of all trials.
+        metric: Validation metric that events contain.
         stage_epoch: Returns the epoch of a saved stage; ``None`` if it is not saved.
     """
 
@@ -117,7 +119,7 @@ class JoinedSource(WorkSource):
         self._leases.release(trial_id)
 
     def poll(self) -> list[TrialEvent]:
-        """Events of trials that other runs have completed since the last call; limits the frequency of checks."""
+        """Events of trials that other runs have completed since the last call; the check frequency is limited."""
         began = self._clock()
         if not self._elsewhere or began < self._look_at or self._source.stopped:
             return []
@@ -130,7 +132,7 @@ class JoinedSource(WorkSource):
                 self._watch_at = began + max(self._leases.expires_s, WATCH_S * self.runs)
             others = self._leases.others()
             self.runs, self.merges = 1 + len(others), self._leases.run < min(others, default="~")  # only one run merges
-            self._recorded = self._ledger.recorded("trials")  # after checking the holders: they write the record first
+            self._recorded = self._ledger.recorded("trials")  # after the check, since holders first write the record
             ended = [self.work(trial_id) for trial_id in self._elsewhere if trial_id in self._recorded]
             events = recorded_events(self._ledger, self._metric, ended, {})
             for event in events:

@@ -1,4 +1,4 @@
-"""Scores of search trials: their objectives and the quantities of the constraints, from the ledger."""
+"""Scores of search trials: their objectives and constraint quantities, read from the ledger."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from agrm_study.study.search_space import SearchSettings
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """Scores of a finished search trial, or of a point over its seeds.
+    """Scores of a finished search trial, or mean scores of a point over its seeds.
 
     Attributes:
         values: The objectives at the best epoch; NaN for an undefined objective.
-        excess: Amount by which each constraint is violated; positive if it is, NaN if its quantity is undefined.
+        excess: Amount by which each constraint is exceeded: positive if violated, NaN if its quantity is undefined.
         curve: The first objective by epoch, for epochs at which it is defined; empty for a point.
     """
 

@@ -17,7 +17,7 @@ from agrm_study.records.whole import broken_trials
 
 @dataclass(frozen=True, slots=True)
 class DamagedTrial:
-    """A finished trial with a missing or damaged file, which counts as unfinished.
+    """A finished trial with a missing or damaged file; it counts as unfinished.
 
     Attributes:
         state: Its state in the ledger; unreliable if its `trials` record is damaged.
@@ -119,5 +119,5 @@ def _why_trained(row: Mapping[str, Any], fault: Fault) -> str:
     if row["weights_digest"] is None:
         return "their weights were not kept"
     if row["code_version"] != code_version():
-        return "another version of the code trained them"
+        return "they were trained by a different version of the code"
     return ""

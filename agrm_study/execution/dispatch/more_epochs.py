@@ -1,4 +1,4 @@
-"""Missing trials that differ from finished trials only in having more epochs, and whether they can continue them."""
+"""Missing trials that differ from finished trials only in having more epochs and may be able to continue them."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def longer_trials(
     inherited: Mapping[str, int],
     before: Collection[int] = (),
 ) -> list[Longer]:
-    """The missing trials whose shorter counterpart has finished.
+    """The missing trials for which a shorter counterpart has finished.
 
     Args:
         inherited: Number of initial epochs that each trial inherits from a saved state.

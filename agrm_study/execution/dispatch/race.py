@@ -170,6 +170,6 @@ def why(stopped: Stopped, *, task: bool = False) -> str:
     """Explains in one sentence why an arm gets no more seeds."""
     arm = f"{stopped.arm} ({stopped.task})" if task else stopped.arm
     return (
-        f"{arm} stops after {counted(stopped.n, 'seed')}: {stopped.rival} is better on validation by "
-        f"{stopped.difference:.3f} (p = {stopped.p:.2g}, at most {stopped.limit:.2g} allowed)."
+        f"{arm} stops after {counted(stopped.n, 'seed')}: {stopped.rival} is better on validation data by "
+        f"{stopped.difference:.3f} (p = {stopped.p:.2g}, threshold {stopped.limit:.2g})."
     )

@@ -27,7 +27,7 @@ class RaceSource(WorkSource):
     also applies within a round. Tasks do not wait for each other.
 
     Args:
-        works: The trials without a record, or to be rerun, in execution order.
+        works: The trials that have no record or are to be rerun, in execution order.
         ended: Trials of the plan that are not in `works`.
     """
 
@@ -94,7 +94,7 @@ class RaceSource(WorkSource):
         self._round_of[trial_id].set_aside(trial_id)
 
     def _end(self, works: Sequence[Work]) -> None:
-        """Marks the given trials as having no further scores, and performs the interim looks that this completes."""
+        """Marks the given trials as having no further scores, and performs the interim looks that are now due."""
         self._ended.update(work.trial.trial_id for work in works)
         if not self._stopped:
             for task in dict.fromkeys(work.trial.task for work in works):
@@ -126,7 +126,7 @@ def open_race(
     """The source of a race's trials; its decisions update race.json and the progress.
 
     Args:
-        works: Trials without a record, or to be rerun.
+        works: Trials that have no record or are to be rerun.
         progress: Trials that are no longer needed are removed from it.
         on_note: Called with a sentence for every dropped arm.
     """

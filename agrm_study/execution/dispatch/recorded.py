@@ -1,4 +1,4 @@
-"""Events of ended trials, read from their records, since a driver process may die before sending them."""
+"""Events of trials that have ended, derived from their records: a driver process may die before sending them."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from agrm_study.study.reported import reported_network
 
 
 def recorded_events(ledger: Ledger, metric: str, works: Iterable[Work], known: Mapping[str, int]) -> list[TrialEvent]:
-    """Events of trials that have a record of this run; no events for other trials.
+    """Events of trials that have a record from this run; no events for other trials.
 
     A finished trial also yields an ``epoch`` event with the scores of the epochs before its end.
 
     Args:
-        metric: Validation metric that events carry.
+        metric: Validation metric that events contain.
         known: Attempt of the last known record, by trial; defaults to `Work.attempts`.
     """
     asked = {work.trial.trial_id: work for work in works}

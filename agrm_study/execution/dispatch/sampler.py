@@ -1,6 +1,6 @@
 """Optuna's samplers and pruners, configured by the settings of a study file.
 
-Each draw has its own sampler seed, derived from the search's `sampler_seed` and the number of the draw: an interrupted
+Each draw has its own sampler seed, derived from the search's `sampler_seed` and the draw number: an interrupted
 search resumes as if uninterrupted, and a random search samples the same points regardless of their scores.
 """
 
@@ -86,7 +86,7 @@ class Sampler:
         name = sampler if isinstance(sampler, str) else sampler.name
         if name in STATELESS:
             self._study.sampler = optuna.samplers.RandomSampler(seed=0)
-        else:  # such as NSGA-II, which marks each trial with its generation
+        else:  # for example NSGA-II, which marks each trial with its generation
             self._study.sampler = optuna_sampler(self._search, self.number)
         self._study.enqueue_trial(dict(drawn))
         return self._draw(count=name in COUNTING)
@@ -185,7 +185,7 @@ def inner(space: Space, settings: Mapping[str, Any]) -> dict[str, float | int] |
 
 
 def optuna_sampler(search: SearchSettings, number: int) -> optuna.samplers.BaseSampler:
-    """The sampler of one draw."""
+    """The sampler for one draw."""
     from optuna import samplers
 
     seed = int(np.random.SeedSequence([search.sampler_seed, number]).generate_state(1)[0])
@@ -211,7 +211,7 @@ def population(trials: int) -> int:
 
 
 def optuna_pruner(pruner: Pruner) -> optuna.pruners.BasePruner:
-    """An Optuna pruner; a step is an epoch."""
+    """The Optuna pruner for the given settings; one step is one epoch."""
     from optuna import pruners
 
     match pruner.name:

@@ -171,7 +171,7 @@ class SearchPlan:
 
     Attributes:
         study: The study, with the choices of its finished searches.
-        stand_ins: A trial of the base recipe for each trial that is still unknown, to estimate cost.
+        stand_ins: A trial of the base recipe for each trial that is still unknown, used to estimate the cost.
     """
 
     summary: SearchSummary

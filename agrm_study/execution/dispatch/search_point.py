@@ -31,7 +31,7 @@ class Point:
         end: Outcome; None while trials are missing. ``dropped`` points were hopeless.
         best: Best value of the first objective so far, for the running trial that the pruner evaluates.
         judged: Last epoch that the pruner evaluated.
-        pruned: Whether its trial was requested to end early.
+        pruned: Whether its trial was asked to end early.
         running: Whether one of its trials was handed out and has not ended.
         started: Number of its trials that were handed out or had ended before.
         repeats: For a finished trial that lost records and is rerun, the state that it must reach.
@@ -67,7 +67,7 @@ class Point:
 
     @property
     def to_come(self) -> int:
-        """Number of its trials that were never handed out, if all its seeds are trained."""
+        """Number of its trials that have not been handed out yet, assuming that all its seeds are trained."""
         if self.end is not None:
             return 0
         return len(self.specs) - max(self.started, len(self.trials)) - sum(run.end is not None for run in self.later)

@@ -33,12 +33,12 @@ MOST_REPEATS: Final = 100
 class SearchSource(WorkSource):
     """Hands out the trials of one search; used by one thread.
 
-    Points of earlier runs are replayed first: points that ended, in the order in which they were sampled, with their
-    scores. Points with missing records are continued before new points are sampled.
+    Points of earlier runs are replayed first, in the order in which they were sampled; points that have ended are
+    replayed with their scores. Points with missing records are continued before new points are sampled.
 
     Args:
         past: The draws of earlier runs, in order.
-        make: The trials of a point; may raise `InputError` for values that are not valid in any recipe.
+        make: Returns the trials of a point; may raise `InputError` for values that are not valid in any recipe.
         log: The content of the search's log except the proposals.
         on_draw: Called with each trial that is handed out, and the name of its point.
         accelerator: The accelerator that its trials request.
@@ -208,8 +208,8 @@ class SearchSource(WorkSource):
                 self._tell(known, draw)
         self._write()
         self._exhausted = True
-        drawn = "were evaluated before or are invalid" if impossible else "were tried before"
-        self.why_stopped = f"the sampler draws only points that {drawn} ({MOST_REPEATS} in a row)"
+        drawn = "were evaluated before or are invalid" if impossible else "were evaluated before"
+        self.why_stopped = f"the sampler proposes only points that {drawn} ({MOST_REPEATS} in a row)"
         return None
 
     def _add(self, specs: tuple[TrialSpec, ...], draw: Draw) -> Point:
@@ -285,7 +285,7 @@ class SearchSource(WorkSource):
             self._sampler.tell(draw, point.end, result.values, result.excess)
 
     def _count_failure(self, event: TrialEvent) -> None:
-        """Holds the search back if several of its trials failed in the same way and no trial has finished."""
+        """Holds back the search if several of its trials failed in the same way and no trial has finished."""
         if event.failure != "nan_loss":  # divergence is a valid result for a setting
             self._repeated.add(SEARCH, event.trial_id, event.failure, event.error or "", event.frame)
         ended = any(point.trials or point.end == "pruned" for point in self._points.values())

@@ -14,7 +14,7 @@ class SeveralSearches(WorkSource):
     """The searches of a study as one source; used by one thread.
 
     Args:
-        searches: At least one.
+        searches: The searches; at least one.
         ended: Outcomes of recorded search trials, so that no search repeats a trial of a different search.
         on_change: Called when the number of remaining trials may have changed.
     """

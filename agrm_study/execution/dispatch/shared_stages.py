@@ -83,7 +83,7 @@ class SharedStages:
 
 
 class SearchStages:
-    """The stages of a search's trials; stages saved by different versions of the code are removed.
+    """The stages of a search's trials; stages saved by other versions of the code are removed.
 
     Only supervised pre-training is shared, and only if its settings can be sampled again: the first trial that runs
     it saves it, later draws reuse it, and no trial waits for another.
@@ -102,7 +102,7 @@ class SearchStages:
 
 
 def pretraining_comes_again(search: PlannedSearch) -> bool:
-    """Whether no setting sampled from a range affects pre-training; such a value is rarely sampled twice."""
+    """Whether pre-training is unaffected by settings sampled from a range, whose values are rarely sampled twice."""
     if search.base.own_trainer:
         acting = declared_epochs(search.base).names
         own = (name for name in search.space if name == EPOCHS or name.startswith(PREFIX))

@@ -77,7 +77,7 @@ def trials_to_run(
 
 
 def work_on(trial: TrialSpec, prepared: Prepared, known: KnownTrials, predicted: Collection[str] = ()) -> Work:
-    """A trial with the locations of its data and earlier starts; trials in `predicted` only recompute predictions."""
+    """A trial with its data locations and number of starts; trials in `predicted` only recompute predictions."""
     return Work(
         trial=trial,
         manifest=prepared.manifest_path(trial.recipe),

@@ -39,7 +39,7 @@ class TrialQueue:
         stages: Stages that the trials share; no stages by default.
         saved: Saved stages by key, with the epoch of their state.
         exists: Whether a stage is (still) saved; called before a trial is handed out to reuse it.
-        keep: Trials also save stages that no other trial waits for, and their last state.
+        keep: Whether trials also save stages that no other trial waits for, and their last state.
     """
 
     def __init__(

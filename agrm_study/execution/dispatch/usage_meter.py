@@ -20,14 +20,14 @@ WRITE_EVERY_S: Final = 30.0
 READ_EVERY_S: Final = 60.0
 """Seconds between two reads of the usage of other runs of the folder."""
 ENDS: Final = ("finished", "failed", "interrupted", "retried")
-"""Kinds of events after which an attempt holds no resources."""
+"""Kinds of events after which an attempt uses no resources."""
 
 
 class UsageMeter:
     """Measures the time that the trials of one run use, and adds the usage of other runs of the folder.
 
     Attributes:
-        gpu: GPUs of a trial whose event does not specify a share.
+        gpu: Number of GPUs of a trial whose event does not specify a share.
     """
 
     def __init__(self, results: Location, resources: Resources, clock: Callable[[], float] = time.monotonic) -> None:
@@ -38,13 +38,13 @@ class UsageMeter:
         self._running: dict[str, tuple[float, float]] = {}  # trial → start of its attempt, GPUs
         files = (results / FOLDER).children(".json")
         self._others = sum_of_files(files)
-        # The first account of a folder includes the usage in its records, which `read_used` then ignores
+        # The first usage file of a folder includes the usage in its records, which `read_used` then ignores
         self._ended = Used() if files else recorded_use(results, resources)
         self._written = self._read = clock()
         self._changed = False
 
     def observe(self, event: TrialEvent) -> None:
-        """Updates the account with an event of a trial."""
+        """Updates the usage with a trial event."""
         if event.kind in ("started", *ENDS):
             self._end(event.trial_id)
         if event.kind == "started":
@@ -53,7 +53,7 @@ class UsageMeter:
         self.refresh()
 
     def refresh(self) -> None:
-        """Writes the account and reads the accounts of other runs, when due."""
+        """Writes the usage of this run and reads the usage of other runs, when due."""
         now = self._clock()
         if self._changed and now - self._written >= WRITE_EVERY_S:
             self._write()
@@ -64,7 +64,7 @@ class UsageMeter:
                 self._others = sum_of_files(file for file in files if file.name != self._file.name)
 
     def close(self) -> None:
-        """Ends the attempts that are still open, and writes the account."""
+        """Ends the attempts that are still open, and writes the usage."""
         for trial_id in list(self._running):
             self._end(trial_id)
         if self._changed:
@@ -77,7 +77,7 @@ class UsageMeter:
         return self._own() + self._others
 
     def share(self, trial_id: str) -> float:
-        """GPUs that a running trial holds."""
+        """Number of GPUs that a running trial uses."""
         return self._running.get(trial_id, (0.0, self.gpu))[1]
 
     def _own(self) -> Used:

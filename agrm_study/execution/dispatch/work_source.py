@@ -15,7 +15,7 @@ class WorkSource:
 
     Args:
         works: The trials, in execution order.
-        order: The queue that they wait in; by default, each trial can start immediately.
+        order: The queue in which they wait; by default, each trial can start immediately.
         drop: Called with each stage that no trial of the run needs any more.
 
     Attributes:
