@@ -64,7 +64,7 @@ def provenance(fingerprints: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
 
 @lru_cache(maxsize=1)
 def packages() -> Mapping[str, str]:
-    """Versions of the relevant packages, and under ``lock`` a hash over all installed packages.
+    """Versions of the relevant packages, and under ``lock`` a hash of all installed packages.
 
     Read once per process, since reading the metadata of a few hundred packages takes a second.
     """

@@ -1,4 +1,4 @@
-"""Execution of a study: prepares data, compares the plan with the ledger and runs the missing trials."""
+"""Runs a study: prepares the data, compares the plan with the ledger and executes the missing trials."""
 
 from __future__ import annotations
 

@@ -152,5 +152,5 @@ class RunSummary:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values."""
+        """The summary as plain JSON values."""
         return asdict(self) | {"exit_code": self.exit_code, "used": self.used.to_dict()}

@@ -32,7 +32,7 @@ HALF: Final = 0.5
 
 STOPS: Final = 1.2
 STOPS_INLINE: Final = 2.2
-"""Number of epochs that a trial needs to stop, with a margin: the current one, and one more in the same process."""
+"""Epochs that a trial needs to stop, with a margin: the current one, plus one if trials run in this process."""
 
 Limit = Literal["time", "gpu_hours"]
 LIMITS: Final[dict[Limit, str]] = {
@@ -83,7 +83,7 @@ class Budget:
 
     Args:
         meter: CPU and GPU time that its trials have used.
-        pace: Expected duration of trials, from measured trials; updated by `observe`.
+        pace: Expected duration of trials, estimated from measured trials; updated by `observe`.
         began: Start time of the run on `clock`.
         in_process: Whether trials train in this process instead of separate ones.
 
@@ -186,7 +186,7 @@ class Budget:
 
     def _spent(self) -> Limit | None:
         """The limit that requires running trials to be saved now."""
-        held = sum(map(self._meter.share, self._running))  # GPUs
+        held = sum(map(self._meter.share, self._running))  # GPUs in use
         stop_s = self._epochs_to_stop * max((running.epoch_s for running in self._running.values()), default=0.0)
         if self._clock() + stop_s >= self._end:
             return "time"

@@ -31,7 +31,7 @@ LOOK_SHARE: Final = 0.05
 
 
 class JoinedSource(WorkSource):
-    """Hands out the trials of a source that this run has claimed; used by one thread.
+    """Hands out those trials of a source that this run has claimed; used by one thread.
 
     A run without available trials ends once it has watched the holders of the remaining trials for long enough to know
     that they are alive. It continues to wait while the end of those trials may release further trials of a shared stage

@@ -109,7 +109,7 @@ def healing(results: Location, known: KnownTrials, trial_ids: Iterable[str]) -> 
 
 
 def _why_trained(row: Mapping[str, Any], fault: Fault) -> str:
-    """Reason that the lost predictions cannot be recomputed; empty if intact weights reproduce them."""
+    """Reason why the lost predictions cannot be recomputed; empty if intact weights reproduce them."""
     if fault.what == "weights":
         return "their weights are missing or damaged"
     if fault.what != "predictions":

@@ -1,4 +1,4 @@
-"""Missing trials that differ from finished trials only in having more epochs and may be able to continue them."""
+"""Missing trials that differ from finished trials only in having more epochs, and may be able to continue them."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def longer_trials(
 
     Args:
         inherited: Number of initial epochs that each trial inherits from a saved state.
-        before: Numbers of epochs in earlier runs, in addition to the recorded ones.
+        before: Epoch counts of earlier runs, in addition to the recorded ones.
     """
     finished = {t: state for t, state in states.items() if state.status == "finished" and state.stop_reason != PRUNED}
     numbers = {state.epochs for state in finished.values() if state.epochs} | set(before)
@@ -86,7 +86,7 @@ def longer_notes(longer: Sequence[Longer], *, lost: str) -> list[str]:
     """One sentence for each change in the number of epochs: how many trials continue, and why others do not.
 
     Args:
-        lost: Reason that no state exists from which training could continue.
+        lost: Reason why no state exists from which training could continue.
     """
     notes = []
     going_on = Counter(each.words for each in longer if each.continues)

@@ -27,7 +27,7 @@ End = Literal["finished", "pruned", "dropped", "failed"]
 """Outcome of a point; a dropped point was hopeless after some of its seeds."""
 
 Space = Mapping[str, Dimension]
-"""Dotted setting → distribution."""
+"""Distribution of each setting, by dotted name."""
 
 STATELESS: Final = ("random", "tpe", "gp", "RandomSampler", "TPESampler", "GPSampler")
 """Samplers that store no attributes on trials: replaying a draw does not call them."""

@@ -33,7 +33,7 @@ class PastRun:
     Attributes:
         end: Outcome; ``None`` if the trial is still to be run or rerun.
         judged: Its scores, if it was measured.
-        repeats: For a finished trial that lost records and is rerun, the state that it must reach.
+        repeats: For a finished trial that lost records and is rerun, the state that it must reach again.
     """
 
     end: End | None = None

@@ -234,6 +234,6 @@ def plan_search(study: Study, prepared: Prepared, results: Location, known: Know
 
 
 def final_trials(study: Study) -> int:
-    """Number of trials in the final phase that is known before the searches end."""
+    """Number of trials in the final phase, which is known before the searches end."""
     promote = 0 if study.search is None else study.search.promote
     return (len(study.arms) + promote) * len(study.tasks) * len(study.seeds)

@@ -17,7 +17,7 @@ from agrm_study.records.reader import TrialState
 from agrm_study.study.search_space import SearchSettings
 
 MIN_EARLIER: Final = 4
-"""Minimum number of earlier points with at least as many seeds for their median to end a point."""
+"""Minimum number of earlier points, with at least as many seeds, that are required for their median to end a point."""
 
 
 @dataclass(slots=True)
@@ -34,7 +34,7 @@ class Point:
         pruned: Whether its trial was asked to end early.
         running: Whether one of its trials was handed out and has not ended.
         started: Number of its trials that were handed out or had ended before.
-        repeats: For a finished trial that lost records and is rerun, the state that it must reach.
+        repeats: For a finished trial that lost records and is rerun, the state that it must reach again.
         later: Outcomes in earlier runs of the trials after the next one.
     """
 
@@ -73,7 +73,7 @@ class Point:
         return len(self.specs) - max(self.started, len(self.trials)) - sum(run.end is not None for run in self.later)
 
     def add(self, run: PastRun, settings: SearchSettings) -> End | None:
-        """Adds the end of its next trial; returns the end of the point if that was its last trial."""
+        """Adds the outcome of its next trial; returns the outcome of the point if that trial determines it."""
         if run.end != "finished":
             return run.end
         undefined = Judged((math.nan,) * len(settings.metric), (math.nan,) * len(settings.constraints))
@@ -90,8 +90,8 @@ def hopeless(point: Point, earlier: Iterable[Point], *, maximize: bool) -> bool 
 
     After k seeds a point ends early if its mean is worse than the median, over the points sampled before it, of the
     means over the first k seeds (a median stopping rule, Golovin et al. 2017). Points with fewer seeds do not count, at
-    least `MIN_EARLIER` others are required, and the decision waits until each has k seeds or has ended: it depends only
-    on the records and the order of the draws, not on which trial ended first.
+    least `MIN_EARLIER` earlier points are required, and the decision waits until each has k seeds or has ended: it
+    depends only on the records and the order of the draws, not on which trial ended first.
 
     Args:
         point: A point with results for some of its seeds.

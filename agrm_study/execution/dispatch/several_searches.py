@@ -15,7 +15,7 @@ class SeveralSearches(WorkSource):
 
     Args:
         searches: The searches; at least one.
-        ended: Outcomes of recorded search trials, so that no search repeats a trial of a different search.
+        ended: Outcomes of recorded search trials, so that no search repeats a trial of another search.
         on_change: Called when the number of remaining trials may have changed.
     """
 

@@ -62,7 +62,7 @@ def trials_to_run(
 
     Args:
         started: Trials without a record that an earlier run has started; they are always resumed.
-        retry_failed: Also run trials that failed deterministically, and trials held back because of such failures.
+        retry_failed: Whether to also run trials that failed deterministically or are held back for such failures.
     """
     repeated = RepeatedFailures() if retry_failed else repeated_in_arms(plan.cells, states)
     held = set(held_trials(plan.cells, states, started, repeated))

@@ -1,4 +1,4 @@
-"""Queue of trials that trains epochs shared by several trials only once.
+"""Queue of trials in which epochs shared by several trials are trained only once.
 
 A trial runs as a whole. At the end of each stage that other trials wait for, it saves its state; the waiting trials
 occupy no slot and resume from that state. The first of the trials that share a stage to start is its leader; if it
@@ -23,7 +23,7 @@ from agrm_study.plan.stages import Stage, Stages
 
 NO_STAGES: Final = Stages(())
 LAST_ROUNDS: Final = 2
-"""When at most this many trials per running trial remain, the longest start first, regardless of their seed."""
+"""If at most this many trials per running trial remain, the longest trials start first, regardless of their seed."""
 
 Place = Literal["waits", "leads", "free"]
 """Role of a trial: waits for a running trial, would be the first of several that share a stage, or neither."""
@@ -214,7 +214,7 @@ class TrialQueue:
                     self._put(trial_id)
 
     def _next(self, place: Place, kinds: Iterable[str | None]) -> str | None:
-        """The first trial with a role, over the given accelerators."""
+        """The first trial with the given role, over the given accelerators."""
         found = (self._first(self._heaps[place][kind], place) for kind in kinds)
         return min((first for first in found if first is not None), default=(0, 0, None))[-1]
 

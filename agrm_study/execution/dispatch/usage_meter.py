@@ -18,13 +18,13 @@ from agrm_study.study.resources import Resources
 WRITE_EVERY_S: Final = 30.0
 """Seconds between two writes; a killed run loses at most the usage of this interval."""
 READ_EVERY_S: Final = 60.0
-"""Seconds between two reads of the usage of other runs of the folder."""
+"""Seconds between two reads of the usage of other runs of the results folder."""
 ENDS: Final = ("finished", "failed", "interrupted", "retried")
 """Kinds of events after which an attempt uses no resources."""
 
 
 class UsageMeter:
-    """Measures the time that the trials of one run use, and adds the usage of other runs of the folder.
+    """Measures the time that the trials of one run use, and adds the usage of other runs of the results folder.
 
     Attributes:
         gpu: Number of GPUs of a trial whose event does not specify a share.
@@ -38,7 +38,7 @@ class UsageMeter:
         self._running: dict[str, tuple[float, float]] = {}  # trial → start of its attempt, GPUs
         files = (results / FOLDER).children(".json")
         self._others = sum_of_files(files)
-        # The first usage file of a folder includes the usage in its records, which `read_used` then ignores
+        # The first usage file of a folder includes the usage in the records, which `read_used` then ignores
         self._ended = Used() if files else recorded_use(results, resources)
         self._written = self._read = clock()
         self._changed = False
@@ -73,7 +73,7 @@ class UsageMeter:
 
     @property
     def used(self) -> Used:
-        """The time that all runs of the folder have used."""
+        """The time that all runs of the results folder have used."""
         return self._own() + self._others
 
     def share(self, trial_id: str) -> float:

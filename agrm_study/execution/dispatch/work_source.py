@@ -91,7 +91,7 @@ class WorkSource:
         self._order.withdraw(trial_id)
 
     def count_failures(self, repeated: RepeatedFailures) -> None:
-        """Counts failures of earlier runs."""
+        """Continues from the failure counts of earlier runs."""
         self._repeated = repeated
 
     def hold(self, arm: str) -> Sequence[Work]:

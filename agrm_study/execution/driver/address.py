@@ -52,7 +52,7 @@ class Status(NamedTuple):
 
 
 def reach(address: str) -> Reached:
-    """Finds the cluster at ``HOST:PORT``; for ``auto``, the cluster of ``$RAY_ADDRESS`` or on this machine.
+    """Finds the cluster at ``HOST:PORT``; for ``auto``, the cluster at ``$RAY_ADDRESS`` or on this machine.
 
     Raises:
         InputError: Nothing, or a service other than Ray, responds; the cluster requires a token that is missing here;

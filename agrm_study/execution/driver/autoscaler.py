@@ -1,4 +1,4 @@
-"""Check, before any other step, of whether the cluster's autoscaler can start a node that can run a trial.
+"""Early check of whether the cluster's autoscaler can start a node that can run a trial.
 
 Ray does not list the node types that an autoscaler may start, so the check requests a node as a trial would. If a node
 type fits, the autoscaler starts a node while the data are prepared, and stops it again after an idle period. Otherwise

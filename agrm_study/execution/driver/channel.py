@@ -27,7 +27,7 @@ class Channel:
         on_end: Called in a separate thread when the run has ended.
 
     Attributes:
-        stopped: Whether the run has requested that no further trial be started.
+        stopped: Whether the run has requested that no further trials be started.
     """
 
     def __init__(self, events: int, on_end: Callable[[], None]) -> None:

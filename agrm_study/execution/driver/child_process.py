@@ -1,7 +1,7 @@
 """Management of the driver process by the run: its start, messages and end.
 
 The process leads its own session. All Ray processes that descend from it belong to that session and inherit its
-environment, so `DriverProcess.end` finds all of them, orphans included.
+environment, so `DriverProcess.end` finds all of them, including orphans.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from agrm_study.study.temporary import temporary_folder
 
 MODULE: Final = "agrm_study.execution.driver.child"
 MARK: Final = "AGRM_STUDY_DRIVER"
-"""Environment variable of the driver process and all its descendants; its value differs for each run."""
+"""Environment variable of the driver process and all its descendants; its value is unique to each driver process."""
 TAIL_LINES: Final = 3
 """Number of lines of its log that are shown to explain the death of a driver process."""
 ORDERLY_S: Final = 20.0
@@ -184,7 +184,7 @@ def _family(session: int, mark: str) -> list[psutil.Process]:
 
 
 def _environment(mark: str) -> dict[str, str]:
-    """The environment of a driver process: the module path contains no relative paths and not the working directory."""
+    """Environment of a driver process: the module path contains neither relative paths nor the working directory."""
     paths = [str(Path(part).resolve()) for part in os.environ.get("PYTHONPATH", "").split(os.pathsep) if part]
     root = Path(agrm_study.__file__).resolve().parents[1]
     if not {"site-packages", "dist-packages"}.intersection(root.parts):

@@ -65,7 +65,7 @@ class Executor(ABC):
         Args:
             on_event: Called with every event of a trial, in the calling thread.
             interrupt: When requested, running trials stop at their next epoch boundary and no trial is started.
-            on_tick: Called several times a second, or at every epoch.
+            on_tick: Called several times a second, or after every epoch.
 
         Raises:
             KeyboardInterrupt: At the second interruption, after all workers have exited.

@@ -66,7 +66,7 @@ def check_cluster(results: Location, *, on_gpus: bool, below: str = ".run/") -> 
 
     Args:
         on_gpus: Whether trials run on GPUs.
-        below: Folder within the results in which a test file is written and then removed.
+        below: Folder within the results folder in which a test file is written and then removed.
 
     Returns:
         Non-fatal notes.

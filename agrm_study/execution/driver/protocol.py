@@ -1,6 +1,6 @@
 """Messages between a run and its driver process, as JSON lines.
 
-The driver reports events and requests trials; the run replies. Values are plain: neither side unpickles anything.
+The driver reports events and requests trials; the run replies. Values are plain JSON: neither side unpickles anything.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Take:
-    """The driver requests a trial; `full` lists accelerators without capacity; `idle` is true if it holds no trial."""
+    """The driver requests a trial; `full` lists accelerators without capacity; `idle` is true if it has no trial."""
 
     full: tuple[str | None, ...] = ()
     idle: bool = False
@@ -37,7 +37,7 @@ class Assigned:
 
     Attributes:
         work: The trial as `Work.to_json`, or ``None`` if none is available now.
-        share: GPUs of the trial.
+        share: Number of GPUs of the trial.
         finished: Whether no more trials will be handed out, unless a running trial is put back.
     """
 
@@ -109,13 +109,13 @@ _KINDS = {kind.__name__: kind for kind in get_args(Message)}
 
 
 def encode(message: Message) -> bytes:
-    """One line; values that JSON cannot represent are sent as text."""
+    """Encodes a message as one line; values that JSON cannot represent are sent as text."""
     values = {"kind": type(message).__name__} | {each.name: getattr(message, each.name) for each in fields(message)}
     return json.dumps(values, separators=(",", ":"), default=str).encode() + b"\n"
 
 
 def decode(line: bytes) -> Message:
-    """The message of `encode`."""
+    """Decodes a line written by `encode`."""
     values: dict[str, Any] = json.loads(line)
     kind = _KINDS[values.pop("kind")]
     if kind is Take:

@@ -28,7 +28,7 @@ from agrm_study.records.location import Location
 from agrm_study.study.errors import InputError
 
 FRUITLESS: Final = 3
-"""Consecutive drivers that die without progress, after which the run ends."""
+"""Number of consecutive drivers that die without progress, after which the run ends."""
 WAIT_S: Final = 0.1
 """Seconds between two checks for an interruption while the driver sends nothing."""
 
@@ -39,7 +39,7 @@ class RayExecutor(Executor):
     Args:
         kinds: Accelerators that trials request (`Work.accelerator`); empty if they request no accelerator.
         slots: Number of concurrent trials; ``None`` for as many as fit.
-        address: A Ray cluster; ``None`` starts a local Ray instance.
+        address: Address of a Ray cluster; ``None`` starts a local Ray instance.
         grows: Whether the cluster's autoscaler adds nodes.
         data: Data that trials read, with the size of clip stores; every node must be able to access and store them.
         retries: Maximum number of retries of a trial within one run after its worker died; each resumes from its

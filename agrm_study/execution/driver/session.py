@@ -29,7 +29,7 @@ from agrm_study.execution.resources.ray_folder import new_token, ray_folder
 from agrm_study.study.errors import InputError
 
 OBJECT_STORE_BYTES: Final = 80 * 2**20
-"""Size of Ray's object store, which trials do not use: Ray's minimum with some margin."""
+"""Size of Ray's object store, which trials do not use: Ray's minimum plus a margin."""
 
 ENVIRONMENT: Final = {
     "RAY_AIR_NEW_OUTPUT": "0",

@@ -24,7 +24,7 @@ class StudyTrial(Trial):  # type: ignore[misc]
     stored: they grow with every result and serve only `Tuner.restore`, which is not used.
 
     Attributes:
-        failure: The failure that the last worker died of.
+        failure: Failure that describes the death of the last worker.
         unborn: Whether it died before it had accepted the trial: while it was being reset for reuse after another
             trial, or during its creation.
         unborn_on: Address of the node on which creating it raised an error; ``None`` for a process that was killed.
@@ -68,5 +68,5 @@ class StudyTrial(Trial):  # type: ignore[misc]
         self.run_metadata.last_result = result
 
     def get_json_state(self) -> tuple[str, str]:
-        """Returns nothing: the state of an experiment is never read back."""
+        """Returns empty states, since the state of an experiment is never read back."""
         return "{}", "{}"
