@@ -1,4 +1,4 @@
-"""One invocation of `run` or `evaluate`: its study, results and backend, and its connection to the user."""
+"""One invocation of `run` or `evaluate`: its study, results, backend and user interface."""
 
 from __future__ import annotations
 
