@@ -254,7 +254,7 @@ def _mixed(
     """Reason why the records of one cell cannot be combined (different versions or settings), or None."""
     for kind in ("code", "data"):
         if kind not in allow and len(cell.versions[kind]) > 1:
-            return f"records of mixed {kind} in one cell ({', '.join(cell.versions[kind])})"
+            return f"records with mixed {kind} versions in one cell ({', '.join(cell.versions[kind])})"
     by_split: dict[tuple[int, int | None], list[str]] = {}
     for p in replicates:
         by_split.setdefault((p.split_seed, p.fold), []).append(p.trial_id)
@@ -262,12 +262,12 @@ def _mixed(
         named = sorted({split_of[trial_id] for trial_id in trials})
         if len(named) > 1 and "split" not in allow:
             where = f"split seed {split_seed}{'' if fold is None else f', fold {fold}'}"
-            return f"records of mixed split in one cell ({where}: {', '.join(named)})"
+            return f"records with mixed split versions in one cell ({where}: {', '.join(named)})"
     by_fold: dict[int | None, list[str]] = {}
     for p in replicates:
         by_fold.setdefault(p.fold, []).append(p.trial_id)
     for trials in by_fold.values():
         configs = sorted({config_of[trial_id] for trial_id in trials})
         if len(configs) > 1 and len(cell.versions["data"]) == 1:
-            return f"records of different settings in one cell (config_id {', '.join(configs)})"
+            return f"records with different settings in one cell (config_id {', '.join(configs)})"
     return None

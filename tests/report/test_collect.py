@@ -166,7 +166,7 @@ def test_records_of_mixed_data_or_split_in_a_cell_are_refused_with_the_differenc
     root = results(tmp_path, change=change)
     evidence = collect(root)
     cell = evidence.cells["AGRM", "three_class"]
-    assert f"mixed {kind} in one cell" in cell.refused
+    assert f"mixed {kind} versions in one cell" in cell.refused
     assert f"{kind}-a" in cell.refused
     assert f"other-{kind}" in cell.refused
     m = Measurements(evidence)

@@ -92,5 +92,5 @@ def test_a_race_that_was_cut_short_is_partial_and_says_so(tmp_path):
 
 def test_what_needs_all_arms_at_equal_seeds_is_refused(tmp_path):
     m = write(tmp_path / "r")
-    assert "races" in table_kind("ablation").unfit(m)
-    assert "races" in table_kind("factor_response").unfit(m)
+    assert "uses a race" in table_kind("ablation").unfit(m)
+    assert "uses a race" in table_kind("factor_response").unfit(m)
