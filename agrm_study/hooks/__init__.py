@@ -29,7 +29,7 @@ def hook_class(name: str) -> type[Hook]:
     """The class of a hook; does not import the tracker's package.
 
     Raises:
-        InputError: The hook is unknown; the message lists the known names.
+        InputError: If the hook is unknown; the message lists the known names.
     """
     found: type[Hook] = HOOKS.load(name)
     return found

@@ -29,7 +29,7 @@ class Hook(ABC):
         out: Location to which the tracker's data are written.
 
     Raises:
-        InputError: The tracker's package is not installed, or it cannot export the study or use the location.
+        InputError: If the tracker's package is not installed, or the hook cannot export the study or use the location.
     """
 
     name: ClassVar[str]
@@ -56,13 +56,13 @@ class Hook(ABC):
         """Check that the hook can export a study; accepts every study by default.
 
         Raises:
-            InputError: The hook cannot export the study.
+            InputError: If the hook cannot export the study.
         """
         return None
 
     @property
     def where(self) -> str:
-        """Command, path or address that shows the exported study."""
+        """Command, path or address for viewing the exported study."""
         return self.out
 
     @abstractmethod
@@ -94,7 +94,7 @@ class Hook(ABC):
         """The path `name` in the results folder.
 
         Raises:
-            InputError: The results are in an object store.
+            InputError: If the results are in an object store.
         """
         if not self.study.location.is_local:
             raise InputError(
@@ -117,7 +117,7 @@ def require(name: str, package: str) -> None:
     """Check that a hook's package is installed.
 
     Raises:
-        InputError: The package is not installed; the message contains the install command.
+        InputError: If the package is not installed; the message contains the install command.
     """
     found = importlib.util.find_spec(package)
     if found is None or found.origin is None:  # a folder with that name in the working directory has no origin

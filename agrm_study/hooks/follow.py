@@ -25,7 +25,7 @@ class Follower:
         every_s: Minimum number of seconds between two updates.
 
     Raises:
-        InputError: The hook is unknown, its package is not installed, or it cannot export the study.
+        InputError: If the hook is unknown, its package is not installed, or it cannot export the study.
     """
 
     def __init__(self, results: str | Path, name: str, study: Study, *, every_s: float = EVERY_S) -> None:

@@ -17,7 +17,7 @@ class Logged:
     """Result of an export.
 
     Attributes:
-        where: Command, path or address that shows the exported study.
+        where: Command, path or address for viewing the exported study.
         written: Number of new or changed trials.
         unchanged: Number of trials whose entries were up to date.
     """
@@ -39,7 +39,7 @@ def log_study(
         on_progress: Called with the number of written trials and the number of trials to write.
 
     Raises:
-        InputError: The folder contains no results, or the hook is unknown or cannot be used.
+        InputError: If the folder contains no results, or the hook is unknown or cannot be used.
     """
     study = StudyLog(results)
     with hook_class(name)(out, study) as hook:

@@ -16,11 +16,11 @@ TRIAL: Final = "agrm_study.trial_id"
 STAMP: Final = "agrm_study.stamp"
 """Names of the tags for a run's trial id and stamp."""
 METRICS_A_CALL, PARAMS_A_CALL, VALUE_LIMIT = 1000, 100, 500
-"""MLflow's limits on metrics and parameters per call, and the length of a parameter that every version accepts."""
+"""MLflow's limits on metrics and parameters per call, and the parameter length that every version accepts."""
 
 
 class MlflowHook(Hook):
-    """Writes with MLflow's client, to a SQLite store in a folder or to a tracking server's URI."""
+    """Writes runs with the MLflow client, to a SQLite store in a folder or to the URI of a tracking server."""
 
     name: ClassVar[str] = "mlflow"
     package: ClassVar[str] = "mlflow"

@@ -44,7 +44,7 @@ class OptunaHook(Hook):
             raise InputError(
                 "the Optuna hook needs a study with a search",
                 where=study.name,
-                hint="tensorboard, mlflow and wandb support every study, also one that tunes its arms.",
+                hint="tensorboard, mlflow and wandb support every study, including studies that tune their arms.",
             )
 
     @property
@@ -117,7 +117,7 @@ class OptunaHook(Hook):
             ) from None
         if [direction.name.lower() for direction in self._optuna.directions] != list(self._search.directions):
             raise InputError(
-                "contains a study with the same name and other objectives", field="--out", given=self.out,
+                "contains a study with the same name and different objectives", field="--out", given=self.out,
                 hint="Choose another storage.",
             )  # fmt: skip
         with warnings.catch_warnings():

@@ -42,7 +42,7 @@ VALIDATION: Final = ("accuracy", "balanced_accuracy", "macro_f1", "loss")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialLog:
-    """Content of one trial.
+    """Exported content of one trial.
 
     Attributes:
         record: The `trials` record without null columns.
@@ -108,7 +108,7 @@ class StudyLog:
         ledger: Records of the study.
 
     Raises:
-        InputError: The folder contains no results.
+        InputError: If the folder contains no results.
     """
 
     def __init__(self, results: str | Path) -> None:
@@ -136,7 +136,7 @@ class StudyLog:
         return names
 
     def logs(self, records: Mapping[str, dict[str, Any]], wanted: Collection[str]) -> Iterator[TrialLog]:
-        """Yield the content of the wanted trials in the order of the records, loading `CHUNK` trials at once."""
+        """Yield the content of the wanted trials in the order of the records, loading `CHUNK` trials at a time."""
         ids = [trial_id for trial_id in records if trial_id in wanted]
         for first in range(0, len(ids), CHUNK):
             chunk = ids[first : first + CHUNK]

@@ -1,8 +1,8 @@
 """Settings that can change the outcome of a trial, and settings that cannot.
 
 The table `RULES` is exhaustive. A setting in a rule that applies is excluded from a trial's identity, and the trial is
-run with the default of that setting, so trials of equal identity are the same run. A rule is added only if the code
-that reads the setting is provably not reached; in case of doubt, a setting counts as acting.
+run with the default of that setting, so trials with equal identities are the same training run. A rule is added only
+if the code that reads the setting is provably not reached; in case of doubt, a setting counts as acting.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ OF_THE_SHIPPED_TRAINER: Final = (
 
 RULES: Final[tuple[Rule, ...]] = (
     Rule(OF_THE_SHIPPED_TRAINER, lambda r: r.own_trainer, "it is a setting of the shipped trainer"),
-    Rule(("training.patience",), lambda r: not r.own_trainer, "the shipped trainer has early_stop"),
+    Rule(("training.patience",), lambda r: not r.own_trainer, "the shipped trainer uses early_stop"),
     Rule(("data.manifest", "data.synthetic.*"), lambda r: True, "the data are identified by their fingerprint"),
     Rule(("data.split.*",), lambda r: r.data.split_file is not None, "a split file replaces it"),
     Rule(
@@ -86,7 +86,7 @@ RULES: Final[tuple[Rule, ...]] = (
         "no unlabelled clip is read",
     ),
     Rule(("data.remainder",), lambda r: r.data.labelled_fraction == 1.0, "all labels are used"),
-    Rule(("clip.box_part",), lambda r: r.clip.crop != "person_box", "parts exist only in the person's box"),
+    Rule(("clip.box_part",), lambda r: r.clip.crop != "person_box", "only the crop person_box uses it"),
     Rule(
         ("ssl.pretrain_epochs", "ssl.ramp.*"),
         _supervised,
@@ -100,14 +100,14 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(
         ("augment.weak.*",),
         lambda r: _supervised(r) and r.augment.labelled == "strong",
-        "no clip is shown in the weak view",
+        "no clip uses the weak view",
     ),
     Rule(
         ("augment.strong.*",),
         lambda r: _supervised(r) and r.augment.labelled == "weak",
-        "no clip is shown in the strong view",
+        "no clip uses the strong view",
     ),
-    Rule(("augment.strong.tube_grid",), lambda r: r.augment.strong.tubes == 0, "no patch is hidden"),
+    Rule(("augment.strong.tube_grid",), lambda r: r.augment.strong.tubes == 0, "no patch is masked"),
     Rule(("ssl.ema.*", "evaluate.network"), lambda r: not r.has_average, "the method has no teacher"),
     Rule(("evaluate.ema",), lambda r: r.has_teacher, "the teacher is the evaluated average"),
     Rule(("ssl.threshold.*", "ssl.pseudo.*"), _no_pseudo_labels, "the method has no pseudo-labels"),
@@ -120,7 +120,7 @@ RULES: Final[tuple[Rule, ...]] = (
             r.ssl.threshold.policy in ("fixed", "flexmatch", "percentile", "relative")
             and r.ssl.threshold.alignment == "none"
         ),
-        "the policy keeps no average",
+        "the policy has no moving average",
     ),
     Rule(
         ("ssl.threshold.momentum",),
@@ -161,7 +161,7 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(
         ("model.head",),
         lambda r: r.model.backbone == "c3d" and r.model.pooling.name != "average",
-        "it belongs to c3d's published pooling",
+        "only c3d's published pooling uses it",
     ),
     Rule(
         ("model.pooling.bins", "model.pooling.combine"),
@@ -186,7 +186,7 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(
         ("optimizer.plateau_factor", "optimizer.plateau_patience", "optimizer.plateau_armed"),
         lambda r: r.optimizer.schedule != "plateau",
-        "the learning rate follows another schedule",
+        "the learning rate follows a different schedule",
     ),
     Rule(("optimizer.layer_decay",), lambda r: "backbone" in r.model.freeze, "only the head is trained"),
     Rule(("optimizer.momentum",), lambda r: r.optimizer.name != "sgd", "only sgd uses it"),

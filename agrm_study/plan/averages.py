@@ -22,7 +22,7 @@ class Average:
     """A moving average of a recipe.
 
     Attributes:
-        setting: Dotted name of the setting for the fraction kept at each update: alpha or momentum.
+        setting: Dotted name of the setting for the fraction retained at each update: alpha or momentum.
         keep: Value of the setting.
         per_epoch: Updates per epoch.
         updates: Total number of updates in the epochs in which it acts.
@@ -64,8 +64,9 @@ class ArmSteps:
 
 
 def arm_steps(study: Study, clips: ClipCounts) -> tuple[ArmSteps, ...]:
-    """The steps of every arm and task of a study; for a search, also the steps of its base recipe. For a user-defined
-    trainer, the steps are unknown.
+    """The steps of every arm and task of a study; for a search, the steps of its base recipe.
+
+    The result is empty for a user-defined trainer, whose steps are unknown.
 
     Args:
         study: The study.
@@ -92,7 +93,7 @@ def arm_steps(study: Study, clips: ClipCounts) -> tuple[ArmSteps, ...]:
 
 
 def averages_of(recipe: Recipe, clips: int) -> tuple[Average, ...]:
-    """The moving averages that act in a recipe, with the fraction that they keep at each update.
+    """The moving averages that act in a recipe, with the fraction that they retain at each update.
 
     Args:
         recipe: Recipe of any method.
@@ -107,7 +108,7 @@ def averages_of(recipe: Recipe, clips: int) -> tuple[Average, ...]:
         found.append(
             Average(setting="ssl.ema.alpha", keep=ssl.ema.alpha, per_epoch=per_epoch, updates=epochs * per_epoch)
         )
-    unknown = is_own(ssl.threshold.policy) and ssl.threshold.alignment == "none"  # such a policy may keep none
+    unknown = is_own(ssl.threshold.policy) and ssl.threshold.alignment == "none"  # such a policy may have no average
     momentum_acts = not {"ssl.threshold.momentum", "ssl.threshold.memory_epochs"} <= idle.keys()
     if momentum_acts and not unknown and ssl.pseudo.mode != "off":
         rate = policy_updates(recipe, clips)

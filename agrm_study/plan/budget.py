@@ -17,9 +17,9 @@ class Bought:
         gpu_hours: Limit in GPU-hours of the results folder; None for no limit.
         used_gpu_hours: GPU-hours that the results folder has used.
         slots: Number of concurrent trials.
-        trials: Missing trials that end within the limits.
-        missing: Missing trials of known duration.
-        unknown: Missing trials of kinds without measurements.
+        trials: Number of missing trials that end within the limits.
+        missing: Number of missing trials of known duration.
+        unknown: Number of missing trials of kinds without measurements.
         all_s: Seconds until all trials of known duration would have ended.
         all_gpu_hours: GPU-hours that these trials would use.
     """
@@ -49,7 +49,7 @@ def bought(
     Args:
         seconds: Expected duration of each missing trial, in execution order; None if unknown.
         slots: Number of concurrent trials.
-        gpu: GPUs of a trial.
+        gpu: GPUs per trial.
         used_gpu_hours: GPU-hours that the results folder has used.
         time_s: See `Bought`.
         gpu_hours: See `Bought`.

@@ -42,7 +42,7 @@ def canonical_object(members: Mapping[str, str]) -> str:
 
 
 def digest(text: str) -> str:
-    """16 hexadecimal digits of the SHA-256 of a canonical text."""
+    """First 16 hexadecimal digits of the SHA-256 of a canonical text."""
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

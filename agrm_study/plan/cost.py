@@ -15,7 +15,7 @@ from agrm_study.plan.pace import Pace, by_kind, kind_of
 from agrm_study.plan.trial import TrialSpec
 
 COVERAGE: Final = 1.96
-"""Half-width of the interval in standard errors: 95 % if the sum of the trials' times is approximately normal."""
+"""Half-width of the interval in standard errors: 95 % if the total time is approximately normally distributed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ def estimate_cost(
 
     Args:
         missing: Missing trials.
-        measured: Rows of finished trials: backbone, method, task, epochs, and wall_s as if each had trained all its
+        measured: Rows of finished trials: backbone, method, task, epochs, and wall_s including the time of inherited
             epochs.
         inherited: Number of initial epochs that a trial inherits from another trial, by trial; 0 by default.
 

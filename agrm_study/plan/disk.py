@@ -27,7 +27,7 @@ class Disk:
         states: Maximum total size of the states at the ends of stages; they are removed when no trial needs them,
             unless sharing is ``keep``.
         records: Records of the missing trials; None if no record was measured.
-        unknown: Trials with networks that were never measured, excluded from the other values.
+        unknown: Number of trials whose networks were never measured, excluded from the other values.
         free: Free bytes on the disk of the results; None in an object store.
     """
 
@@ -85,7 +85,7 @@ def estimate_disk(
         network_bytes: Known size of a network, by trial, for trials without a similar finished trial.
 
     Returns:
-        None if no missing trial has a network of a measured kind.
+        None if no missing trial has a network of known size.
     """
     counts: dict[tuple[str, str], list[float]] = {}
     for row in measured:

@@ -26,8 +26,8 @@ STAGE_VERSION: Final = 1
 
 LOOP: Final = ("epochs", "early_stop.patience", "early_stop.armed_after")
 """Settings that only determine when training ends: a longer training run continues a shorter one, unless its learning
-rate depends on its length. The epoch from which early stopping is armed, which a plateau may count, is also part of the
-token."""
+rate depends on its length. The patience is part of the token again once early stopping is armed, because a plateau
+schedule may count the same epochs."""
 
 WHEN: Final = ("ssl.pretrain_epochs", "ssl.ramp.shape", "ssl.ramp.epochs", "ssl.ramp.maximum")
 """Settings that act only through an epoch's position in the chain and its λ, both of which determine its token."""

@@ -34,7 +34,7 @@ def expand(study: Study, fingerprints: Fingerprints, *, hash_file: FileHash = fi
         hash_file: Hashes the files specified in recipes.
 
     Raises:
-        InputError: Raised by ``fingerprints`` and ``hash_file``: a missing manifest, an unreadable file.
+        InputError: If a manifest is missing or a file cannot be read (raised by ``fingerprints`` and ``hash_file``).
     """
     builder = TrialBuilder(study.name, fingerprints, parts=study.parts, hash_file=hash_file)
     trials: dict[str, TrialSpec] = {}
@@ -92,7 +92,7 @@ class TrialBuilder:
         Args:
             recipe: Recipe with task and split seed; its own seed is ignored.
             seeds: Training seeds.
-            arm: Name of the arm, which is a row of a table.
+            arm: Name of the arm.
             params: Settings of the arm, by dotted name.
             phase: ``search`` or ``final``.
             fold: The fold that the recipe tests; None for a single split.

@@ -51,7 +51,7 @@ ADDED_LATER: Final[Mapping[str, Any]] = {kind.options: {} for kind in KINDS.valu
 value they are excluded from the identity, so that an upgrade repeats no trial. Dotted name → plain value."""
 
 CONTENT: Final = ("data.split_file", "model.weights")
-"""Settings that contain the path of a file, where the file is identified by its content."""
+"""Settings that contain the path of a file; the content of the file, not its path, is part of the identity."""
 
 IDENTITY: Final = member("identity_version", IDENTITY_VERSION)
 

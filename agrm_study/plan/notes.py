@@ -1,4 +1,4 @@
-"""Warnings about a valid study before it runs: impossible comparisons and parts without effect."""
+"""Warnings about a valid study before it runs: impossible comparisons and settings without effect."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ def _other(study: Study) -> Iterator[str]:
         for setting, cause in idle_dimensions(study, arm).items():
             idle.setdefault(f"{setting} has no effect ({cause})", []).append(arm.name)
     for reason, names in idle.items():
-        yield f"{_named(names)}: {reason}, so its tuning varies only the other settings of the space."
+        yield f"{_named(names)}: {reason}, so tuning varies only the other settings of the space."
     if study.reference is None and len(study.arms) + (study.search.promote if study.search else 0) > 1:
         yield (
-            "The study names no reference: no arm is compared with another, and no difference is tested. "
+            "The study has no reference: no arm is compared with another, and no difference is tested. "
             + (
-                "`reference: base` compares with the base recipe."
+                "Set `reference: base` to compare with the base recipe."
                 if study.search
-                else "Name one with `reference: ARM`."
+                else "Set one with `reference: ARM`."
             )
         )
     if len({arm.recipe.data.labelled_fraction for arm in study.arms}) > 1:
@@ -54,8 +54,8 @@ def _other(study: Study) -> Iterator[str]:
         if passes:
             yield (
                 f"{_named(passes)}: data.labelled_fraction differs among the arms, and an epoch is one pass over the "
-                "labelled clips, so arms with fewer labels also train fewer steps. Set steps_per_epoch to compare "
-                "training runs of equal length."
+                "labelled clips, so arms with fewer labels are also trained for fewer steps. Set steps_per_epoch to "
+                "compare training runs of equal length."
             )
     reasons: dict[str, list[str]] = {}
     for name, recipe in [(arm.name, arm.recipe) for arm in study.arms] or [("base", study.base)]:
@@ -70,7 +70,7 @@ def _named(arms: Sequence[str]) -> str:
 
 
 def _hardly_semi_supervised(recipe: Recipe) -> str | None:
-    """Reason that the unlabelled clips of a semi-supervised recipe have little or no effect."""
+    """Reason why the unlabelled clips of a semi-supervised recipe have little or no effect."""
     if not recipe.uses_unlabelled:
         return None
     epochs, before, ramp = recipe.epochs, recipe.ssl.pretrain_epochs, recipe.ssl.ramp

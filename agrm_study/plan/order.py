@@ -23,7 +23,7 @@ used. Unknown backbones count as r3d_18."""
 
 
 def rough_cost(recipe: Recipe, epochs: float | None = None) -> float:
-    """Relative cost of a trial in arbitrary units, without measurements; used for sorting only.
+    """Relative cost of a trial in arbitrary units, estimated without measurements.
 
     Forward passes of the network over all epochs × multiply-adds per pass. A semi-supervised step includes a forward
     and a backward pass of every view of the unlabelled clips, and one more forward pass of the clips for their
@@ -40,7 +40,7 @@ def rough_cost(recipe: Recipe, epochs: float | None = None) -> float:
 
 
 def step_cost(recipe: Recipe) -> float:
-    """Relative cost of a trial's heaviest step in arbitrary units, also a proxy for its memory; for sorting only."""
+    """Relative cost of a trial's heaviest step in arbitrary units, also a proxy for its memory; only for sorting."""
     return _pass_cost(recipe) * sum(_step_passes(recipe))
 
 

@@ -1,4 +1,4 @@
-"""Loading of user-defined parts: reads them, executes them once, and describes them for code that does not."""
+"""Loading of user-defined parts: they are read, executed once, and described for code that does not execute them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ GROUP = "agrm_study.parts"
 
 
 def own_parts(entries: Sequence[tuple[str, Place]], folder: Path, shipped: Mapping[str, Iterable[str]]) -> OwnParts:
-    """Loads the parts of the entries under `parts:` and of installed packages; their code is executed.
+    """Load the parts of the entries under `parts:` and of installed packages; their code is executed.
 
     Args:
         entries: Entries of the study file, each with its location.
@@ -46,7 +46,7 @@ def own_parts(entries: Sequence[tuple[str, Place]], folder: Path, shipped: Mappi
             if (kind, name) in parts:
                 other = parts[kind, name].written
                 raise InputError(
-                    f"{other} and {written} define a {kind} of the same name", where=place.where, line=place.line,
+                    f"{other} and {written} define a {kind} with the same name", where=place.where, line=place.line,
                     field="parts", given=name,
                 )  # fmt: skip
             parts[kind, name] = OwnPart(

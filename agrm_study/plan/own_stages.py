@@ -56,12 +56,12 @@ def declaration(name: str, options: Mapping[str, Any], epochs: int) -> DeclaredE
         ):
             pass
         case _:
-            rule = "`shared_epochs` must return a number of epochs and a list of names of options"
+            rule = "`shared_epochs` must return a number of epochs and a list of option names"
             raise InputError(rule, where=where, given=found)
     known = [*trainer.Options.model_fields, EPOCHS]
     if unknown := sorted(set(names) - set(known)):
         raise InputError(
-            "`shared_epochs` must name options of the trainer",
+            "`shared_epochs` must list options of the trainer",
             where=where,
             given=unknown[0],
             allowed=", ".join(known),

@@ -11,14 +11,14 @@ from agrm_study.plan.trial import TrialSpec
 from agrm_study.study.parts.names import short_name
 
 Kind = tuple[str, str, str]
-"""Backbone (none for a user-defined trainer), method and task, which mostly determine the time of a trial."""
+"""Backbone (empty for a user-defined trainer), method and task, which mostly determine the time of a trial."""
 
 
 class Pace:
     """Measured seconds per epoch and numbers of epochs, by kind of trial.
 
     Args:
-        measured: Rows of finished trials: backbone, method, task, epochs, and wall_s as if each had trained all its
+        measured: Rows of finished trials: backbone, method, task, epochs, and wall_s including the time of inherited
             epochs. Rows without a time or an epoch are ignored.
     """
 
@@ -30,12 +30,12 @@ class Pace:
                 self._add(kind, row["epochs"], row["wall_s"])
 
     def finished(self, trial: TrialSpec, epochs: int, wall_s: float) -> None:
-        """Adds a trial that has finished."""
+        """Add a trial that has finished."""
         if epochs > 0:
             self._add(kind_of(trial), epochs, wall_s)
 
     def under_way(self, trial: TrialSpec, epoch: int, epoch_s: float) -> None:
-        """Adds the last epoch of a running trial; it is used until a trial of its kind has finished."""
+        """Add the last epoch of a running trial, which is used until a trial of its kind has finished."""
         cost = rough_cost(trial.recipe, epoch) - rough_cost(trial.recipe, epoch - 1)
         self._guesses[kind_of(trial)] = epoch_s / cost
 

@@ -21,16 +21,16 @@ ALLOWED: Final = "a Python file (my_parts.py), relative to the study file, or a 
 
 
 def read_source(written: str, folder: Path, place: Place) -> PartSource:
-    """Reads the source of an entry under `parts:` without executing its code.
+    """Read the source of an entry under `parts:` without executing its code.
 
     Args:
         written: The entry.
         folder: Base folder of relative paths; modules are searched for in this folder first, then among the installed
-            ones.
+            modules.
         place: Location of the entry, for messages.
 
     Raises:
-        InputError: If the file or module does not exist, is not Python, or imports modules that cannot be stored.
+        InputError: If the file or module does not exist, is not valid Python, or imports modules that cannot be stored.
     """
     root, file, entry = _find(written, folder, place)
     texts: dict[str, str] = {}
@@ -48,7 +48,7 @@ def _find(written: str, folder: Path, place: Place) -> tuple[Path, Path, str]:
         if not file.is_file():
             raise _refused("there is no such file", written, place)
         if not file.stem.isidentifier():
-            raise _refused("the name of the file must be a Python name", written, place)
+            raise _refused("the name of the file must be a Python identifier", written, place)
         return file.parent, file, file.stem
     if not _MODULE.fullmatch(written):
         raise _refused("must be a Python file or a module", written, place)
@@ -66,7 +66,7 @@ def _find(written: str, folder: Path, place: Place) -> tuple[Path, Path, str]:
 
 
 def _collect(root: Path, file: Path, texts: dict[str, str], place: Place) -> None:
-    """Add a file and the modules that it imports from below the same folder."""
+    """Add a file and the modules below the same folder that it imports."""
     name = file.relative_to(root).as_posix()
     if name in texts:
         return
@@ -74,7 +74,7 @@ def _collect(root: Path, file: Path, texts: dict[str, str], place: Place) -> Non
         texts[name] = file.read_text(encoding="utf-8")
         tree = ast.parse(texts[name])
     except SyntaxError as fault:
-        raise InputError(f"the file is not Python: {fault.msg}", where=file, line=fault.lineno) from None
+        raise InputError(f"the file is not valid Python: {fault.msg}", where=file, line=fault.lineno) from None
     except (OSError, ValueError) as fault:
         raise InputError(f"the file cannot be read: {fault}", where=file) from None
     for parent in file.relative_to(root).parents:
@@ -102,7 +102,7 @@ def _files_of(root: Path, module: str) -> list[Path]:
 
 
 def _imports(tree: ast.Module, package: tuple[str, ...]) -> Iterator[tuple[str, int, bool]]:
-    """Modules that a file may import, with the line, and whether it is inside a function."""
+    """Modules that a file may import, with the line of the import, and whether the import is inside a function."""
     inside = {
         id(node)
         for function in ast.walk(tree)

@@ -85,7 +85,7 @@ class Plan:
 
     @property
     def merged(self) -> int:
-        """Cells that reuse the trial of another cell."""
+        """Number of cells that reuse the trial of another cell."""
         return len(self.cells) - len(self.trials)
 
     def missing(self, finished: Collection[str]) -> tuple[TrialSpec, ...]:
@@ -135,7 +135,7 @@ def parse_cells(content: bytes | str, where: Path | str) -> tuple[Cell, ...]:
         value = from_json(content)
         if value["plan_version"] != PLAN_VERSION:
             raise InputError(
-                "was written with another version",
+                "was written by a different version",
                 where=where,
                 field="plan_version",
                 given=value["plan_version"],

@@ -45,7 +45,7 @@ def ranked(search: PlannedSearch, candidates: Sequence[Candidate]) -> list[Candi
 def promoted(search: PlannedSearch, candidates: Sequence[Candidate]) -> Study:
     """The study whose arms are the best candidates, plus the base if it is the reference.
 
-    Candidates with the same training count once.
+    Candidates with identical training count only once.
 
     Args:
         search: The search of a study.

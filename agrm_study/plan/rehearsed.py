@@ -30,7 +30,7 @@ class Rehearsed:
     Attributes:
         supervised: Seconds of steps without unlabelled clips.
         full: Seconds of steps with unlabelled clips; empty for a method that uses none.
-        window: Seconds for the evaluation of one network on one window.
+        window: Seconds for evaluating one network on one window.
         network_bytes: Size of a network's weights and buffers.
     """
 
@@ -86,8 +86,8 @@ def trial_seconds(
 ) -> float:
     """Seconds of a trial that runs to its last epoch.
 
-    Steps are weighted by their clips. Each epoch ends with an evaluation on the validation part, and the trial ends
-    with an evaluation on all labelled parts.
+    Steps are weighted by their number of clips. Each epoch ends with an evaluation on the validation part, and the
+    trial ends with an evaluation on all labelled parts.
 
     Args:
         recipe: Recipe of the trial.

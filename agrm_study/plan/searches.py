@@ -29,7 +29,7 @@ class PlannedSearch:
         space: Dotted setting → distribution.
         task: Name of the task.
         arm: The arm that it tunes; None for the search of a study, whose best points become arms.
-        layers: Layers of a backbone; by default points are not checked for frozen layers that do not exist.
+        layers: Returns the layers of a backbone; None disables the check that frozen layers exist.
     """
 
     study: Study = field(repr=False)
@@ -57,7 +57,7 @@ class PlannedSearch:
 
     @property
     def chosen(self) -> int:
-        """Number of points that become arms, or an arm's settings."""
+        """Number of points that become arms or the settings of an arm."""
         return 1 if self.study.search is None else self.study.search.promote
 
     @property
@@ -100,11 +100,13 @@ class PlannedSearch:
         )
         problems.raise_any()
         if recipe is None:
-            raise InputError("the search drew values that are not allowed in a recipe", where=self.study.path)
+            raise InputError("the search sampled values that are not valid in a recipe", where=self.study.path)
         return recipe
 
     def trials(self, settings: Mapping[str, Any], builder: TrialBuilder) -> tuple[TrialSpec, ...]:
-        """The trials of a point, one per seed of the search: their phase is ``search``, their arm the tuned arm.
+        """The trials of a point, one per seed of the search.
+
+        Their phase is ``search``; their arm is the tuned arm or, in the search of a study, the point.
 
         Raises:
             InputError: If a value is not valid in a recipe.
@@ -122,10 +124,10 @@ def searches(study: Study, layers: LayerNames | None = None) -> tuple[PlannedSea
 
     Args:
         study: The study.
-        layers: Returns the layers of a backbone, to detect points that freeze layers that do not exist.
+        layers: Returns the layers of a backbone, to detect points that freeze nonexistent layers.
 
     Raises:
-        InputError: No setting of an arm's space has an effect in that arm.
+        InputError: If no setting of an arm's space has an effect in that arm.
     """
     if study.search is not None:
         search = study.search

@@ -50,7 +50,7 @@ def _write(value: Any, parts: list[str]) -> None:
         for name in sorted(value._fields):
             field = getattr(value, name, None)
             if name in IGNORED or field is None or field == []:
-                continue  # an absent field counts like a field that this version of Python lacks
+                continue  # an absent field is treated like a field that this version of Python lacks
             parts.append(f"{name}=")
             _write(field, parts)
         parts.append(")")

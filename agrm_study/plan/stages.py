@@ -250,7 +250,7 @@ def _rest(chain: _Chain, done: int, parent: bytes) -> Stage:
 
 
 def _go_on(key: bytes, token: bytes, done: int, last: int, known: frozenset[str]) -> tuple[bytes, int]:
-    """Key and epoch after epochs with one token: at the first epoch whose key is known, or at the last one."""
+    """Key and epoch after epochs with one token, up to the first epoch whose key is known, otherwise up to ``last``."""
     if not known:
         return chain_key(key, token, last - done), last
     for epoch in range(done + 1, last + 1):

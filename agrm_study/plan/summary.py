@@ -79,7 +79,7 @@ class GpuSummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TunedArm:
-    """The search for an arm on a task: its points by outcome, and its choice.
+    """The search for an arm on a task: its points by outcome, and its chosen point.
 
     Attributes:
         settings: The chosen settings; ``None`` before the end of the search, or if no point can be chosen.
@@ -108,7 +108,7 @@ class SearchSummary:
         trials: Total number of points.
         seeds: Number of training seeds of a point, with one trial per seed.
         finished: Points whose trials have all finished.
-        dropped: Points that were hopeless after some of their seeds.
+        dropped: Points abandoned after some of their seeds because of poor results.
         pruned: Points whose trial was ended early.
         failed: Points that failed deterministically.
         missing: Points that the search would still run.
@@ -152,7 +152,7 @@ class TimedSummary:
     Attributes:
         shapes: Description of each timed shape, with its times.
         steps: Number of timed steps.
-        problems: Reasons that shapes could not be timed.
+        problems: Reasons why shapes could not be timed.
         slot_hours_at_most: Upper bound of the time; ``None`` if nothing was timed.
     """
 
@@ -179,7 +179,7 @@ class PlanSummary:
         missing: Trials to run, excluding search trials.
         epochs_at_most: Number of epochs of the trials to run, including search trials, without sharing.
         steps: Training steps and moving averages of every arm and task.
-        data_to_write: Synthetic data not generated yet.
+        data_to_write: Synthetic data that have not been generated yet.
         cost: Cost estimated from finished trials; ``None`` if no finished trial is of a kind that is to run.
         timed: Cost estimated from timed steps, if requested.
         running_order: Identities of the trials to run, in execution order.

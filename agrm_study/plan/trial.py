@@ -21,7 +21,7 @@ class TrialSpec:
         phase: ``search`` selects settings on validation data; ``final`` is reported.
         arm: Row of a table.
         recipe: Every setting of the training; settings without effect (tau of a supervised trial) have their defaults.
-        params: The factors in which the arm differs from the base recipe, by dotted name, in plain JSON values.
+        params: The factors in which the arm differs from the base recipe, by dotted name, as plain JSON values.
         data_fingerprint: Hash of the manifest's content.
         split_fingerprint: Hash of the split's content.
         labelled_fingerprint: Hash of the labelled parts of the split, the only parts that a supervised epoch reads.

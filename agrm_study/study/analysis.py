@@ -10,7 +10,7 @@ _SHOWN = frozenset({"tables", "figures"})
 """Fields of `report` that select the content to show and do not affect numbers."""
 
 _ADDED_LATER = frozenset({"operating_points"})
-"""Fields that older records do not have; they are omitted if empty."""
+"""Fields that older records lack; they are omitted if empty."""
 
 
 def analysis_settings(study: Study) -> dict[str, Any]:

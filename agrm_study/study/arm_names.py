@@ -31,7 +31,7 @@ SYMBOLS: dict[str, str] = {
 
 
 def symbols(names: Sequence[str]) -> dict[str, str]:
-    """A short, unique name for each factor; if two would be equal, more of the dotted name is used."""
+    """A short, unique name for each factor; if two would be equal, a longer part of the dotted name is used."""
     chosen = {name: SYMBOLS.get(name, name.rsplit(".", 1)[-1]) for name in names}
     counts: dict[str, int] = {}
     for symbol in chosen.values():

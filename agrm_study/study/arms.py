@@ -94,16 +94,16 @@ def try_dimensions(
     tree: Tree | None = None,
     prefix: str = "search.space: ",
 ) -> None:
-    """Report dimensions of a search in which an end of the range, or a choice, gives no valid recipe.
+    """Report dimensions of a search for which an end of the range, or a choice, results in an invalid recipe.
 
-    Each is combined with the base recipe and with the dimensions that have a single value.
+    Each value is combined with the base recipe and with the dimensions that have a single value.
 
     Args:
         space: The dimensions.
         names: Names of the dimensions to check.
         loading: Receives the errors.
         at: Path of the space in the study file.
-        tree: Settings that the sampled values override; by default the settings of the base recipe.
+        tree: Settings that the sampled values override; by default, the settings of the base recipe.
         prefix: Prefix of the field in messages.
     """
     places = {name: loading.places.find((*at, name)) for name in names}
@@ -165,7 +165,7 @@ def _grid_arms(factors: Mapping[str, Factor], loading: Loading) -> list[ArmDraft
         return []
     if (size := math.prod(len(factors[name].values) for name in usable)) > MAX_ARMS:
         hint = "Vary fewer values, or let `search` sample them."
-        loading.note(("grid",), f"crosses to {size} arms, more than {MAX_ARMS}", hint=hint)
+        loading.note(("grid",), f"results in {size} arms, more than {MAX_ARMS}", hint=hint)
         return []
     symbol_of = symbols(usable)
     symbol_of.update({name: symbol for name in usable if (symbol := factors[name].symbol) is not None})
@@ -179,9 +179,9 @@ def _grid_arms(factors: Mapping[str, Factor], loading: Loading) -> list[ArmDraft
         except Rule as broken:
             loading.note(
                 ("grid",),
-                f"makes an arm that cannot be a row of a table: its name {broken.rule}",
+                f"results in an arm whose name {broken.rule}",
                 given=name,
-                hint=f"Name long values, `values: {{label: value}}`, in at most {MAX_NAME} characters.",
+                hint=f"Give long values short labels, `values: {{label: value}}`: at most {MAX_NAME} characters.",
             )
             return []
         settings = tuple(Setting(factor, value, places[factor]) for factor, (_, value) in assigned.items())
@@ -204,8 +204,8 @@ def check_factors(group: KeyPath, factors: Mapping[str, Factor | Dimension], loa
             continue
         missing = [other for other in factor.when.required if other not in usable]
         for other in missing:
-            rule, allowed = "must name a setting that is varied above it", ", ".join(usable)
-            loading.note(when, rule, at=(*when, other), given=other, allowed=allowed or "none: this is the first one")
+            rule, allowed = "must refer to a setting that is varied above it", ", ".join(usable)
+            loading.note(when, rule, at=(*when, other), given=other, allowed=allowed or "none: this is the first entry")
         if missing:
             continue
         holding[name] = _holding(name, factors, holding)
@@ -235,12 +235,12 @@ def check_factors(group: KeyPath, factors: Mapping[str, Factor | Dimension], loa
 def _holding(
     name: str, factors: Mapping[str, Factor | Dimension], holding: Mapping[str, dict[str, list[Any]]]
 ) -> dict[str, list[Any]]:
-    """For each factor on which a factor depends, directly or indirectly, the values for which the factor is varied.
+    """For each factor on which a factor depends, directly or indirectly, the values for which the latter is varied.
 
     Args:
         name: The factor.
         factors: All factors.
-        holding: The same for the earlier factors.
+        holding: Results for the earlier factors.
     """
     required = factors[name].when.required
     found: dict[str, list[Any]] = {}
@@ -294,10 +294,10 @@ def _check_accelerators(drafts: Sequence[ArmDraft], of_study: str | None, loadin
         if not draft.accelerator:
             loading.problems.add(
                 draft.place,
-                f"other arms name the accelerator that they need ({', '.join(named)}), this one does not",
+                f"other arms specify an accelerator ({', '.join(named)}), but this arm does not",
                 field="resources.accelerator",
                 given=draft.name,
-                hint="Name it here too, or for all other arms in the study's `resources: {accelerator: …}`.",
+                hint="Specify it here too, or for all other arms in the study's `resources: {accelerator: …}`.",
             )
 
 
@@ -310,7 +310,7 @@ def _check_options_act(drafts: Sequence[ArmDraft], factors: Sequence[str], varie
                 "Edit the study file to vary it differently.",
             )
         elif drafts and all(any(own.name == setting.name for own in draft.settings) for draft in drafts):
-            rule, hint = "every arm of this study sets this itself", "Edit the arms in the study file."
+            rule, hint = "every arm of this study overrides this setting", "Edit the arms in the study file."
         else:
             continue
         loading.problems.add(setting.place, rule, field=setting.name, hint=hint)

@@ -50,7 +50,7 @@ class Strong(Section):
     """Strength of the smooth temporal warp of a clip between its first and last frame: the local speed is in [1-w,
     1+w]."""
     tubes: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Share of the patches of a grid that is masked, with the same patches in all frames of a clip (tube masking)."""
+    """Share of the patches of a grid that are masked, with the same patches in all frames of a clip (tube masking)."""
     tube_grid: Annotated[int, Field(ge=1, le=32)] = 14
     """Number of patches of the grid of `tubes` along each side of the frame."""
 

@@ -41,7 +41,7 @@ def check_study(spec: StudyFile, base: Recipe, arms: Sequence[Arm], loading: Loa
     if not any(has_metric(task, spec.primary_metric) for task in loading.tasks):
         loading.note(
             ("primary_metric",),
-            "is measured on tasks with a positive class; of the built-in ones, two_class only",
+            "is defined only for tasks with a positive class; the only such built-in task is two_class",
             given=spec.primary_metric,
             allowed=", ".join(m for m in METRICS if any(has_metric(task, m) for task in loading.tasks)),
             hint=_positive_hint(loading.tasks),
@@ -50,20 +50,22 @@ def check_study(spec: StudyFile, base: Recipe, arms: Sequence[Arm], loading: Loa
     for family, members in spec.report.families.items():
         for member in members if spec.search is None else ():
             if member not in known:
-                _not_an_arm(("report", "families", family), "must name arms", member, known, loading)
+                _not_an_arm(("report", "families", family), "must list arms", member, known, loading)
     for field, wanted in (("report.tables", spec.report.tables), ("report.figures", spec.report.figures)):
         for name in wanted if field in loading.names else ():
             check_name(field, name, loading.names[field], loading.places, loading.problems)
     if base.own_trainer and spec.resources.gpu == "auto":
-        loading.note(("resources", "gpu"), "measures the shipped trainer", given="auto", allowed="0, 1 or 1/k")
+        loading.note(
+            ("resources", "gpu"), "supports `auto` only for the built-in trainer", given="auto", allowed="0, 1 or 1/k"
+        )
     precisions = {arm.recipe.precision for arm in arms} or {base.precision}
     if spec.resources.gpu == 0 and (reduced := sorted(precisions - {"fp32", "bf16"})):
         loading.problems.add(
             loading.origins.find(("precision",)),
-            "needs a GPU, and resources.gpu is 0",
+            "needs a GPU, but resources.gpu is 0",
             field="precision",
             given=reduced[0],
-            hint="Request a GPU, or set precision to fp32, or to bf16 on a CPU that has it.",
+            hint="Request a GPU, or set precision to fp32, or to bf16 on a CPU that supports it.",
         )
 
 
@@ -81,7 +83,9 @@ def _check_screening(spec: StudyFile, loading: Loading) -> None:
 def _positive_hint(tasks: Sequence[Task]) -> str | None:
     """A hint for the first two-class task without a positive class; None if there is no such task."""
     task = next((task for task in tasks if task.n_classes == MIN_CLASSES and task.positive is None), None)
-    return None if task is None else f"Name the class to detect: `positive: {task.classes[1]}` in the task {task.name}."
+    return (
+        None if task is None else f"Specify the class to detect: `positive: {task.classes[1]}` in the task {task.name}."
+    )
 
 
 def _not_an_arm(path: tuple[str, ...], rule: str, given: str, known: Sequence[str], loading: Loading) -> None:
@@ -106,22 +110,20 @@ def _check_size(spec: StudyFile, arms: int, loading: Loading) -> None:
 
 
 def _check_seed_offsets(spec: StudyFile, arms: Sequence[Arm], loading: Loading) -> None:
-    """Report offsets by which an arm shares some seeds with other arms, or gets seeds that are too large."""
+    """Report offsets that make an arm share some seeds with other arms, or that result in seeds that are too large."""
     for position, entry in enumerate(spec.arms or ()):
         path = ("arms", position, "seed_offset")
         if not entry.seed_offset:
             continue
         if isinstance(spec.seeds, Race):
-            loading.note(path, "a race compares arms at the same seeds", given=entry.seed_offset)
+            loading.note(path, "a race compares arms with the same seeds", given=entry.seed_offset)
             continue
         moved = {seed + entry.seed_offset for seed in spec.seeds}
         if max(moved) > MAX_SEED:
             loading.note(path, "makes a seed larger than 2^63 - 1", given=entry.seed_offset)
         offsets = {arm.seed_offset for arm in arms} - {entry.seed_offset} | {0}
         if any(moved & {seed + other for seed in spec.seeds} for other in offsets):
-            rule = (
-                "must shift every seed: other arms use some of the shifted seeds, which makes the comparison unpaired"
-            )
+            rule = "must not result in seeds that other arms use: an arm with an offset is compared unpaired"
             loading.note(path, rule, given=entry.seed_offset, hint="Use 1000.")
 
 
@@ -137,7 +139,7 @@ def _check_sampler(spec: StudyFile, loading: Loading) -> None:
 
 def _check_search(spec: StudyFile, search: Search, loading: Loading) -> None:
     if len(spec.tasks) > 1:
-        rule = "a search has one task: the best settings of one task need not be the best of another"
+        rule = "a search has one task: the best settings for one task need not be the best for another"
         loading.note(("tasks",), rule, given=list(spec.tasks), hint="Write one study per task.")
     if not isinstance(spec.seeds, Race) and set(search.training_seeds) & set(spec.seeds):
         rule = "must not be one of the study's seeds: the promoted arms need new seeds"
@@ -152,8 +154,8 @@ def _check_race(spec: StudyFile, arms: Sequence[Arm], loading: Loading) -> None:
     same_for_all = "Give every arm the same seeds, `seeds: 5`."
     if spec.search is not None:
         rule = (
-            "a search cannot use a race: its pruner ends bad trials early, and promoted arms are reported with equal "
-            "seeds"
+            "a search cannot use a race: its pruner stops poor trials early, and promoted arms are reported with the "
+            "same seeds"
         )
         loading.note(("seeds",), rule, hint=same_for_all)
     elif spec.tune is not None:
@@ -163,14 +165,14 @@ def _check_race(spec: StudyFile, arms: Sequence[Arm], loading: Loading) -> None:
         loading.note(("seeds",), "a race needs at least two arms", hint=same_for_all)
     for table in spec.report.tables:
         if table in NEED_ALL_ARMS:
-            rule = f"the table {table} is not available for a race: {NEED_ALL_ARMS[table]}, and a race drops arms"
+            rule = f"the table {table} is not available for a race: {NEED_ALL_ARMS[table]}, but a race drops arms"
             loading.note(("seeds",), rule, at=("report", "tables"), hint=same_for_all)
     for family in spec.report.families:
         rule = (
-            f"the family {family!r} cannot be tested in a race: its correction counts every arm in it at the planned "
-            "seeds, and a race drops arms because of their results"
+            f"the family {family!r} cannot be tested in a race: its correction counts every arm in it with all "
+            "planned seeds, but a race drops arms because of their results"
         )
         loading.note(("report", "families", family), rule, hint=same_for_all)
     if spec.primary_metric not in RACED_BY:
-        rule = "is not recorded on validation, which a race uses"
+        rule = "is not recorded on validation data, which a race uses"
         loading.note(("primary_metric",), rule, given=spec.primary_metric, allowed=", ".join(RACED_BY))

@@ -14,11 +14,11 @@ from agrm_study.study.section import Section
 from agrm_study.study.translate import Rule
 
 QUANTITIES: Final[Mapping[str, str]] = {
-    "val/macro_f1": "macro F1 on validation",
-    "val/accuracy": "accuracy on validation",
-    "val/balanced_accuracy": "balanced accuracy on validation",
-    "val/loss": "cross-entropy on validation",
-    "val/ece": "expected calibration error on validation",
+    "val/macro_f1": "macro F1 on validation data",
+    "val/accuracy": "accuracy on validation data",
+    "val/balanced_accuracy": "balanced accuracy on validation data",
+    "val/loss": "cross-entropy on validation data",
+    "val/ece": "expected calibration error on validation data",
     "n_params": "parameters of the network",
 }
 """Quantities that a constraint can bound, with descriptions; all are evaluated at the best epoch of a trial."""
@@ -47,10 +47,10 @@ class Constraint(Section):
 
 
 def read_constraint(value: Any) -> Any:
-    """``val/ece <= 0.1`` as a constraint; the text is matched, never evaluated.
+    """Parse a constraint such as ``val/ece <= 0.1``; the text is matched against a pattern, never evaluated.
 
     Raises:
-        Rule: If the form is different, or trials do not record the quantity on validation data.
+        Rule: If the text has a different form, or trials do not record the quantity on validation data.
     """
     if isinstance(value, Constraint):
         return value

@@ -13,7 +13,7 @@ View = Annotated[int, Field(ge=-360, le=360)]
 
 
 def _as_text(value: object) -> object:
-    """A whole number that YAML has read instead of a name such as 12 or 010, as text; other values unchanged."""
+    """Convert an integer, which YAML reads for an unquoted name such as 12, to text; other values are unchanged."""
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
@@ -54,28 +54,29 @@ class Data(Section):
     """The clips that a trial uses."""
 
     manifest: Path | None = None
-    """A manifest (.parquet or .csv), relative to the study file. Its content is part of a trial's identity, its path is
-    not."""
+    """A manifest (.parquet or .csv), relative to the study file. Its content is part of a trial's identity; its path
+    is not."""
     synthetic: Synthetic | None = None
     """Generate a synthetic data set instead of reading a manifest."""
     subset: Literal["all", "balanced"] = "all"
-    """Labelled subjects to use: all, or (`balanced`) the same number for each label, that of the rarest label."""
+    """Labelled subjects to use: all, or (`balanced`) an equal number per label, limited by the rarest label."""
     exclude: tuple[SubjectId, ...] = ()
-    """Subjects to exclude, for example because of a broken video."""
+    """Subjects to exclude, for example because of a corrupt video."""
     split: SplitFractions = SplitFractions()
     split_file: Path | None = None
     """A CSV file with the columns subject_id and split; overrides `split`."""
     folds: Annotated[int, Field(ge=0, le=1000)] = 0
-    """Number of folds over subjects: fold number `fold` is the test part, and the others are divided into training and
-    validation in the proportions of `split`; 0 uses `split` unchanged."""
+    """Number of folds over subjects: fold number `fold` is the test part, and the other folds are divided into training
+    and validation in the proportions of `split`; 0 uses `split` unchanged."""
     fold: Count = 0
     """Index of the fold that is tested, from 0."""
     first_fold: Literal["dealt", "split"] = "dealt"
-    """Construction of fold 0. `split`: fold 0 is the test part that `split` gives without folds, and the other subjects
-    are distributed over the other folds; this requires that `split.test` is 1/`folds`. `dealt`: all subjects are
-    distributed over the folds."""
+    """Construction of fold 0. `split`: fold 0 is the test part that results from `split` without folds, and the other
+    subjects are distributed over the other folds; this requires that `split.test` is 1/`folds`. `dealt`: all subjects
+    are distributed over the folds."""
     fold_group: Literal["subject", "site"] = "subject"
-    """Unit that folds do not divide: with `site`, all subjects of a site are in one fold (manifest column `site`)."""
+    """Unit that is never divided between folds: with `site`, all subjects of a site are in one fold (manifest column
+    `site`)."""
     labelled_fraction: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
     """Share of the training subjects whose labels are used, sampled with the split seed, stratified by label."""
     remainder: Literal["drop", "unlabelled"] = "drop"
@@ -92,7 +93,9 @@ class Data(Section):
     @model_validator(mode="after")
     def _fold_exists(self) -> Data:
         if self.folds == 1 or (self.folds and self.fold >= self.folds):
-            raise ValueError(f"folds must be 0 or at least 2, and fold below it; given {self.folds} and {self.fold}")
+            raise ValueError(
+                f"folds must be 0 or at least 2, and fold must be less than folds; given {self.folds} and {self.fold}"
+            )
         if self.folds and self.split.train + self.split.val <= 0:
             raise ValueError("with folds, split.train + split.val must be above 0")
         if self.folds and self.first_fold == "split" and abs(self.folds * self.split.test - 1.0) > 1e-9:

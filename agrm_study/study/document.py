@@ -1,8 +1,8 @@
 """YAML documents as plain values, with the line number of every value.
 
-YAML is read only by the safe composer, and scalars by the rules of YAML 1.2: ``1e-4`` is a number, ``no``, ``off`` and
-``2026-01-01`` are text, and ``010`` is ten. PyYAML's own rules (YAML 1.1) would silently turn ``mode: off`` into
-``False``.
+YAML is parsed only with the safe composer, and scalars follow the rules of YAML 1.2: ``1e-4`` is a number, ``no``,
+``off`` and ``2026-01-01`` are text, and ``010`` is ten. PyYAML's own rules (YAML 1.1) would silently turn ``mode: off``
+into ``False``.
 """
 
 from __future__ import annotations
@@ -162,16 +162,20 @@ _EXPLAINED: tuple[tuple[str, str, str], ...] = (
     (
         "expected <block end>",
         "the indentation matches no group above it",
-        "Indent all keys of a group, and all `-` of a list, equally.",
+        "Indent all keys of a group, and all items (`-`) of a list, by the same amount.",
     ),
     (
         "expected ',' or",
         "a bracket is not closed, or a comma is missing",
-        "Close each `[` with `]` and each `{` with `}`, and separate items by commas.",
+        "Close each `[` with `]` and each `{` with `}`, and separate items with commas.",
     ),
     ("found unexpected end of stream", "a quotation mark is not closed", "Close each \" and each '."),
     ("undefined alias", "`*` begins an alias that is not defined", "Quote text that begins with `*`."),
-    ("cannot start any token", "a value begins with a character that has a meaning in YAML", "Quote the value."),
+    (
+        "cannot start any token",
+        "a value begins with a character that has a special meaning in YAML",
+        "Quote the value.",
+    ),
 )
 """Translations of parser errors: a part of the message, the rule, and a hint."""
 
@@ -220,7 +224,7 @@ class _Reader:
         self._count += 1
         if self._count > NODE_LIMIT:
             raise InputError(
-                f"a file may contain at most {NODE_LIMIT} values (aliases counted)", where=self.source, line=line
+                f"a file may contain at most {NODE_LIMIT} values (with aliases expanded)", where=self.source, line=line
             )
         if isinstance(node, yaml.ScalarNode):
             return self._scalar(node, line)
@@ -252,7 +256,7 @@ class _Reader:
                     "not",
                     where=self.source,
                     line=line,
-                    hint="Replace it by a space.",
+                    hint="Replace it with a space.",
                 )
             if key in found:
                 raise InputError(

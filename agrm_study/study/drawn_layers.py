@@ -1,4 +1,4 @@
-"""Checks of spaces that vary both `model.freeze` and the backbone, in which a backbone may lack the frozen layers."""
+"""Checks of spaces that vary both `model.freeze` and the backbone: a backbone may lack the layers to freeze."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def try_layers(
     at: KeyPath,
     prefix: str,
 ) -> None:
-    """Report values that are impossible in all combinations as errors, or else impossible combinations in a note.
+    """Report values that are impossible in all combinations as errors, otherwise impossible combinations in a note.
 
     Args:
         space: All dimensions.
@@ -82,8 +82,8 @@ def try_layers(
         varied = " and ".join(f"`{name}`" for name in names)
         examples = some([_words(point) for point, _ in impossible])
         loading.notes.append(
-            f"{place}: {len(impossible)} of {len(points)} combinations of {varied} are impossible, as the backbone "
-            f"lacks a layer to freeze: {examples}. The search skips them; a condition (`when`) removes them."
+            f"{place}: {len(impossible)} of {len(points)} combinations of {varied} are impossible because the "
+            f"backbone lacks a layer to freeze: {examples}. The search skips them; a condition (`when`) excludes them."
         )
 
 
@@ -91,10 +91,10 @@ def _points(names: Sequence[str], space: Mapping[str, Dimension], together: Set[
     """All combinations of values; conditions on other dimensions are assumed both to hold and not to hold.
 
     Args:
-        names: Dimensions that the point lacks.
+        names: Dimensions that have no value yet.
         space: All dimensions.
         together: Result of `layer_dimensions`.
-        point: Values of the other ones of these dimensions.
+        point: Values of the other dimensions.
     """
     if not names:
         yield point
@@ -118,7 +118,7 @@ def _values(dimension: Dimension) -> tuple[Any, ...]:
 
 
 def _place_of(value: Any, dimension: Dimension, loading: Loading, path: KeyPath) -> Place:
-    """The location of a choice, or of the dimension."""
+    """The location of a choice in the study file, otherwise the location of its dimension."""
     for index, (label, choice) in enumerate(dimension.choices or ()):
         if choice == value:
             return loading.places.find((*path, "choice", index if label is None else label))

@@ -20,7 +20,7 @@ class InputError(Exception):
         field: Dotted name of the setting or the column.
         given: The value received.
         allowed: The accepted values, as text.
-        hint: What to do next.
+        hint: Suggested next step.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class InputError(Exception):
 
 
 class InputErrors(InputError):
-    """Several errors in one message, one line each."""
+    """Several errors in one message, one per line."""
 
     def __init__(self, problems: Iterable[InputError]) -> None:
         self.problems: tuple[InputError, ...] = tuple(problems)
@@ -70,7 +70,7 @@ class InputErrors(InputError):
         )
 
     def render(self) -> str:
-        """The number of errors, then one line each."""
+        """The number of errors, followed by one line per error."""
         return "\n".join([f"{len(self.problems)} problems:", *(f"  {problem.render()}" for problem in self.problems)])
 
 

@@ -32,11 +32,11 @@ def check_splits(spec: StudyFile, base: Recipe, arms: Sequence[Arm], loading: Lo
         )
     if isinstance(spec.seeds, Race):
         rule = f"cannot be combined with a race: {TESTED_ELSEWHERE}, so it would select arms on test subjects"
-        loading.note(("splits",), rule, hint="Give every arm the same seeds, `seeds: 5`, or race without folds.")
+        loading.note(("splits",), rule, hint="Give every arm the same seeds, `seeds: 5`, or use a race without folds.")
     if spec.split_seed + splits.repeats - 1 > MAX_SEED:
         loading.note(("splits", "repeats"), "makes a split seed larger than 2^63 - 1", given=splits.repeats)
     if splits.group == "site" and splits.repeats > 1:
-        rule = "must be 1 with `group: site`: the most even division of sites into folds is nearly the same each time"
+        rule = "must be 1 with `group: site`: the most even division of sites into folds differs little between repeats"
         loading.note(("splits", "repeats"), rule, given=splits.repeats, hint="Add seeds instead.")
     seen: set[str] = set()
     for place, recipe in _recipes(spec, base, arms, loading):
@@ -74,5 +74,5 @@ def _contradictions(recipe: Recipe, splits: Splits) -> Iterator[tuple[str, str, 
         rule = f"must be 1/{splits.folds} with `splits: {{folds: {splits.folds}}}`, or be omitted"
         yield "data.split.test", rule, data.split.test
     if data.subset == "balanced" and splits.repeats > 1:
-        rule = "draws different subjects in each repeat of `splits`, and all repeats must test the same subjects"
+        rule = "samples different subjects in each repeat of `splits`, and all repeats must test the same subjects"
         yield "data.subset", rule, data.subset

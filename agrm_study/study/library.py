@@ -1,4 +1,4 @@
-"""The shipped studies, base recipes and presets. Imports are minimal, so that shell completion is fast."""
+"""Shipped studies, base recipes and presets. Imports are minimal, so that shell completion is fast."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def find_study(path: str | Path) -> Path:
 
 
 def known_parts(kind: str, beside: Path | None) -> list[str]:
-    """Names of base recipes (``kind`` is ``base``) or presets (``presets``), next to a study file and shipped."""
+    """Names of base recipes (``kind`` is ``base``) or presets (``presets``), shipped or next to a study file."""
     return sorted({path.stem for folder in part_folders(kind, beside) for path in folder.glob("*.yaml")})
 
 

@@ -41,7 +41,7 @@ from agrm_study.study.translate import translate
 from agrm_study.study.tuning import check_tuning
 
 PARTS = {"arms": "arm", "grid": "factor", "search": "dimension"}
-"""The keys that define the varied settings, each with the name of its entries."""
+"""The keys that define the varied settings, each with the noun for one of its entries."""
 
 
 def load_study(
@@ -61,7 +61,7 @@ def load_study(
         overrides: ``KEY=VALUE`` strings: a recipe setting for all arms, or a key of the study (``seeds=[0, 1]``).
         preset: Name of a preset in search_spaces/presets/, or a file.
         names: Valid names by dotted field (``model.backbone``, ``report.tables``, …), provided by the caller because
-            this layer knows neither networks nor tables; fields without an entry are not checked.
+            this layer imports neither networks nor tables; fields without an entry are not checked.
         own: User-defined parts of the study (`plan.own_parts`), whose names are included in ``names``.
         layer_names: Layer names of a backbone, also provided by the caller, for checking `model.freeze`.
 
@@ -100,7 +100,7 @@ def load_study(
     check_study(spec, base, arms, loading)
     check_splits(spec, base, arms, loading)
     if trainer is None and any(recipe.own_trainer for recipe in (base, *(arm.recipe for arm in arms))):
-        hint = "Name it with `trainer: FILE.py:CLASS`; it trains all arms of the study."
+        hint = "Specify it with `trainer: FILE.py:CLASS`; it trains all arms of the study."
         loading.problems.add(
             loading.origins.find(("training",)), "is not a setting of an arm", field="training.trainer", hint=hint
         )
@@ -195,7 +195,7 @@ def _read_spec(loading: Loading) -> StudyFile | None:
     if isinstance(arms := value.get("arms"), dict) and arms:
         loading.note(
             ("arms",),
-            "must be a list of arms, each a group with its name and what it sets",
+            "must be a list of arms, each a group with a name and settings",
             allowed="- {name: TEXT, set: {SETTING: VALUE}}",
             hint=f"Write `- {{name: {next(iter(arms))}, set: {{…}}}}`.",
         )

@@ -27,12 +27,12 @@ class Loading:
     Attributes:
         file: The study file; None for a study given as plain values.
         value: The keys of the study as plain values, including overrides from a preset and options.
-        places: Location at which each of these keys was last written.
+        places: Location at which each of these keys was last set.
         names: Valid names by dotted field; fields without an entry are not checked.
         problems: Errors found so far.
         notes: Notes for the user of a valid study.
         tree: Settings of the recipe merged so far, without defaults.
-        origins: Location at which each of these settings was last written.
+        origins: Location at which each of these settings was last set.
         options: Recipe settings from command-line options.
         layers: Layer names of a backbone, for checking `model.freeze`; None disables this check.
         parts: User-defined parts of the study.

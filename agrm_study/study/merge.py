@@ -146,7 +146,7 @@ def _check_together(recipe: Recipe, places: Places, problems: Problems, prefix: 
              hint="Set the unintended one to null.")  # fmt: skip
     elif data.manifest is None and data.synthetic is None and not recipe.own_trainer:
         note("no data are specified", "data", "data.manifest", allowed="data.manifest or data.synthetic",
-             hint="Give the manifest that `agrm-study data index` wrote: --set data.manifest=FILE.")  # fmt: skip
+             hint="Specify the manifest written by `agrm-study data index`: --set data.manifest=FILE.")  # fmt: skip
     if recipe.uses_unlabelled:
         needs = f"must be at least 1: the method {ssl.method} learns from unlabelled clips"
         joined = data.remainder == "unlabelled" and data.labelled_fraction < 1
@@ -186,7 +186,7 @@ def _check_unlabelled_passes(recipe: Recipe, note: Callable[..., None]) -> None:
         rule = "must be 1 with ssl.batch_norm joint: one pass covers all clips of a step"
         note(rule, "batch.accumulate", "ssl.batch_norm", given=recipe.batch.accumulate)
     if ssl.batch_norm in ("labelled_only", "per_domain") and recipe.has_teacher and ssl.ema.buffers == "own":
-        rule = f"must not be own with ssl.batch_norm {ssl.batch_norm}: the teacher's own passes are on unlabelled clips"
+        rule = f"must not be own with ssl.batch_norm {ssl.batch_norm}: the teacher's own passes use unlabelled clips"
         note(rule, "ssl.ema.buffers", "ssl.batch_norm", given="own", allowed="average, copy")
     if ssl.views == 2 and ssl.method == "pseudo_label":
         rule = "must be 1 with the method pseudo_label: it labels the view that it learns from"
@@ -210,7 +210,7 @@ def _check_unlabelled_passes(recipe: Recipe, note: Callable[..., None]) -> None:
         rule = f"needs a teacher, and the method {ssl.method} has none"
         note(rule, "ssl.pseudo.uncertainty", "ssl.method", given="dropout", allowed="views, or the method agrm")
     elif ssl.pseudo.uncertainty == "dropout" and recipe.model.dropout == 0:
-        rule = "needs model.dropout above 0: without it all passes are equal"
+        rule = "needs model.dropout above 0: without dropout, all passes are equal"
         note(rule, "ssl.pseudo.uncertainty", "model.dropout", given="dropout")
 
 

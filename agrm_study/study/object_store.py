@@ -12,9 +12,9 @@ RETRIED_FOR: Final = "retry_limit_seconds"
 RETRIED_FOR_S: Final = 15
 """Retry limit, in seconds, for failed requests to Google Cloud Storage; Arrow's default is 15 minutes."""
 _KEYS: Final = {
-    "s3": "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give the machines a role.",
+    "s3": "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or assign a role to the machines.",
     **dict.fromkeys(
-        GOOGLE, "Google credentials are found automatically, for example by GOOGLE_APPLICATION_CREDENTIALS."
+        GOOGLE, "Google credentials are found automatically, for example from GOOGLE_APPLICATION_CREDENTIALS."
     ),
 }
 _SPEAKERS: Final = ("AWS Error", "google::cloud::")

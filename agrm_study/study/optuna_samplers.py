@@ -27,7 +27,7 @@ CLASSES: Final = (
 REFUSED: Final = {
     "BruteForceSampler": "Use `grid` instead of the search: it trains every combination.",
     "GridSampler": "Use `grid` instead of the search: it crosses values without a sampler.",
-    "PartialFixedSampler": "Leave the setting out of the space and give it under `set`.",
+    "PartialFixedSampler": "Omit the setting from the space and set it under `set`.",
 }
 """Classes of `optuna.samplers` whose functionality is provided by other keys of a study file, with hints."""
 
@@ -38,7 +38,7 @@ OPTION_TYPES: Final[Mapping[str, tuple[type, ...]]] = {
     "str": (str,),
     "None": (type(None),),
 }
-"""Types of constructor arguments that a study file can express; other arguments must be objects."""
+"""Types of constructor arguments that a study file can express; arguments of other types are rejected."""
 
 INSTEAD: Final = {"seed": "Set `sampler_seed`.", "constraints_func": "Set `constraints`."}
 """Constructor arguments that are set by other keys of a search, with hints."""
@@ -135,7 +135,7 @@ def try_sampler(sampler: NamedSampler, directions: Sequence[str]) -> None:
 
 
 def _check_options(name: str, options: Mapping[str, Any]) -> None:
-    """Reject arguments that the constructor does not have, that are set by other keys, or that must be objects."""
+    """Reject arguments that the constructor lacks, that are set by other keys, or that a study file cannot express."""
     if not options:
         return
     from optuna import samplers

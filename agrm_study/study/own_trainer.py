@@ -37,7 +37,7 @@ def own_trainer(loading: Loading) -> OwnPart | None:
         return None
     form = ENTRY.fullmatch(written)
     if form is None:
-        loading.note(("trainer",), "must name a class", given=written, allowed=ALLOWED)
+        loading.note(("trainer",), "must specify a class", given=written, allowed=ALLOWED)
         return None
     found = named_trainer(written, loading.parts)
     if found is None:
@@ -94,12 +94,12 @@ def _renamed_space(group: dict[str, Any], path: KeyPath, loading: Loading, train
 
 
 def shares_epochs(trainer: OwnPart | None) -> bool:
-    """Whether trials can share epochs: with the built-in trainer (None), or with one that declares such epochs."""
+    """Whether trials can share epochs: if the trainer is built in (None), or if it declares shared epochs."""
     return trainer is None or overrides("trainer", full_name(trainer.name, trainer.source), "shared_epochs")
 
 
 def named_option(text: str, trainer: OwnPart) -> str:
-    """A ``KEY=VALUE`` option with the full name of a trainer setting."""
+    """A ``KEY=VALUE`` option, with the full name if it is a setting of the trainer."""
     return f"{PREFIX}{text}" if text.partition("=")[0].strip() in _settings(trainer) else text
 
 
@@ -109,7 +109,7 @@ def first_layer(trainer: OwnPart, loading: Loading) -> list[Setting]:
 
 
 def last_layer(trainer: OwnPart, loading: Loading) -> list[Setting]:
-    """Fixed settings of a study with a user-defined trainer: its labelled data, and a single network."""
+    """Fixed settings of a study with a user-defined trainer: no manifest, no synthetic data, and no teacher."""
     place = loading.places.find(("trainer",))
     fixed: dict[str, Any] = {
         "training.trainer": trainer.name,

@@ -52,7 +52,10 @@ class Places:
         self.by_path[path] = place
 
     def find(self, path: KeyPath) -> Place:
-        """The location of a value, or else of the last location inside it, or else of the nearest enclosing value."""
+        """The location of a value.
+
+        If it is not recorded, the last location inside the value, or else the location of the nearest enclosing value.
+        """
         if path in self.by_path:
             return self.by_path[path]
         inside = [at for other, at in self.by_path.items() if path and other[: len(path)] == path]
@@ -128,4 +131,5 @@ class Problems:
 
 
 Names = Mapping[str, Iterable[str]]
-"""Valid names by dotted field, ``{"model.backbone": ("r3d_18", …)}``; the study layer does not know them itself."""
+"""Valid names by dotted field, ``{"model.backbone": ("r3d_18", …)}``. They are provided by callers, because
+this package imports neither networks nor tables."""

@@ -56,7 +56,7 @@ class Clip(Section):
     size: Pixels = 224
     """Side of the network's square input in pixels."""
     storage: Literal["raw", "jpeg"] = "raw"
-    """Format of stored frames: raw bytes, or JPEG (a sixth of the size, a twentieth of the reading speed, lossy)."""
+    """Format of stored frames: raw bytes, or JPEG (lossy, a sixth of the size, a twentieth of the reading speed)."""
 
     @model_validator(mode="after")
     def _fits(self) -> Clip:
@@ -148,8 +148,8 @@ class Optimizer(Section):
     plateau_patience: Positive = 5
     """Number of consecutive epochs without a lower validation loss before the learning rate is reduced."""
     plateau_armed: bool = False
-    """Whether these epochs count only from `early_stop.armed_after` on, as for early stopping. Otherwise the rate may
-    be reduced many times before the unlabelled clips have their full weight."""
+    """Whether epochs without a lower validation loss count only from `early_stop.armed_after` on, as for early
+    stopping. Otherwise the rate may be reduced many times before the unlabelled clips have their full weight."""
     layer_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Ratio of the learning rates of a layer and the layer above it; the head uses `lr`."""
     clip_norm: Annotated[float, Field(gt=0)] | None = None
@@ -176,7 +176,7 @@ class Training(Section):
     """Settings of a user-defined trainer."""
     patience: Positive | None = None
     """Number of epochs without a better macro F1 on validation data after which a user-defined trainer stops; its best
-    epoch is then evaluated. null: it trains to its last epoch, which is evaluated."""
+    epoch is then evaluated. null: it trains until its last epoch, which is then evaluated."""
 
 
 class EarlyStop(Section):
@@ -224,8 +224,9 @@ class Recipe(Section):
     """Training steps per epoch; null: one pass over the labelled clips. With a fixed number, training runs with
     different numbers of labels have the same length; the clips are repeated in a new order each time."""
     shuffle_labels: bool = False
-    """A control: whether to permute the labels of the labelled training subjects, so that nothing can be learned from
-    them. A trained network must then be at chance level on validation and test data, whose labels are unchanged."""
+    """Control experiment: whether to permute the labels of the labelled training subjects, so that nothing can be
+    learned from them. A trained network must then be at chance level on validation and test data, whose labels are
+    unchanged."""
     data: Data = Data()
     clip: Clip = Clip()
     augment: Augment = Augment()
@@ -241,8 +242,8 @@ class Recipe(Section):
     """Autocast precision of forward and backward passes; bf16 needs an Ampere or newer GPU, or a CPU that supports it
     (AVX512-BF16, AMX); fp16 needs a GPU."""
     tf32: Literal["convolutions", "all", "none"] = "convolutions"
-    """Operations in which a GPU may round fp32 products to TF32 (10-bit mantissa): convolutions (torch's default), also
-    linear layers, or none."""
+    """Operations in which a GPU may round fp32 products to TF32 (10-bit mantissa): only convolutions (torch's
+    default), convolutions and linear layers, or none."""
     compile: bool = False
     """Whether to apply torch.compile to the networks."""
     deterministic: bool = False
@@ -264,7 +265,7 @@ class Recipe(Section):
 
     @property
     def has_teacher(self) -> bool:
-        """Whether the method keeps a teacher network."""
+        """Whether the method has a teacher network."""
         return self.ssl.method in ("mean_teacher", "agrm")
 
     @property
@@ -284,7 +285,7 @@ class Recipe(Section):
 
     @property
     def armed_after(self) -> int:
-        """First epoch (from 1) whose lack of improvement counts towards early stopping."""
+        """First epoch, counted from 1, in which a lack of improvement counts towards early stopping."""
         if self.early_stop.armed_after is not None:
             return self.early_stop.armed_after
         return self.ssl.pretrain_epochs + self.ssl.ramp.epochs

@@ -30,7 +30,7 @@ from agrm_study.study.temporary import replacing
 from agrm_study.study.translate import translate
 
 RESOLVED_VERSION: Final = 1
-"""Incremented whenever a key of the resolved study is renamed, removed or changes its meaning."""
+"""Incremented when a key of the resolved study is renamed or removed, or its meaning changes."""
 
 _TASKS: Final[TypeAdapter[Any]] = TypeAdapter(TaskEntries)
 
@@ -80,7 +80,7 @@ def study_from_dict(value: Any, *, where: Path | None = None) -> Study:
     """The study from the output of `study_to_dict`.
 
     Raises:
-        InputError: If the schema version differs, a key is missing, or a recipe does not allow a value.
+        InputError: If the schema version differs, a key is missing, or a value is not valid in a recipe.
     """
     if not isinstance(value, Mapping) or "schema_version" not in value:
         raise InputError("is not a resolved study: it has no schema_version", where=where, field="schema_version")
@@ -186,7 +186,7 @@ def _space_to_dict(space: Mapping[str, Dimension]) -> dict[str, Any]:
 def resolved_text(study: Study) -> str:
     """A study as YAML with all values and a digest.
 
-    A truncated or edited file is refused on reading, because missing values would otherwise silently become defaults.
+    A truncated or edited file is rejected when it is read; otherwise, missing values would silently become defaults.
     """
     body = dump_yaml(study_to_dict(study))
     return (
@@ -196,7 +196,7 @@ def resolved_text(study: Study) -> str:
 
 
 def write_resolved(study: Study, path: Path) -> None:
-    """Write `resolved_text`; readers see the complete old or the complete new file."""
+    """Write `resolved_text`; readers see either the complete old file or the complete new file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as file:
         file.write(resolved_text(study).encode())
@@ -211,7 +211,7 @@ def read_resolved(path: Path) -> Study:
     try:
         content = path.read_bytes()
     except OSError:
-        return study_from_dict(read_yaml(path).value, where=path)  # raises the specific error of the file
+        return study_from_dict(read_yaml(path).value, where=path)  # raises a more specific error
     return parse_resolved(content, path)
 
 
@@ -228,7 +228,7 @@ def parse_resolved(content: bytes, where: Path) -> Study:
 
 
 def _check_digest(content: bytes, where: Path) -> None:
-    """Refuse a file that differs from its digest; files of version 0.1 have no digest.
+    """Reject a file that does not match its digest; files of version 0.1 have no digest.
 
     Raises:
         InputError: If the file was truncated or edited after it was written.
@@ -239,7 +239,7 @@ def _check_digest(content: bytes, where: Path) -> None:
     digest, _, body = rest.partition(b"\n")
     if digest.strip() != hashlib.sha256(body).hexdigest().encode():
         raise InputError(
-            "is damaged: it differs from the digest recorded when it was written",
+            "is damaged: it does not match the digest recorded when it was written",
             where=where,
             hint="`agrm-study run` of the same study writes it again.",
         )

@@ -20,7 +20,8 @@ def read_gpu(value: Any) -> float | Literal["auto"]:
     """Number of GPUs that a trial requests: 0, 1, exactly 1/k, or ``auto``.
 
     Raises:
-        Rule: For any other value; a trial uses one GPU, and Ray packs trials onto it only if the shares add up to one.
+        Rule: For any other value. A trial uses at most one GPU, and Ray packs trials onto a GPU only if their shares
+            add up to one.
     """
     if value == "auto":
         return "auto"
@@ -57,8 +58,8 @@ class Resources(Section):
         BeforeValidator(read_gpu),
         WithJsonSchema({"anyOf": [{"type": "number", "minimum": 0, "maximum": 1}, {"type": "string"}]}),
     ] = 0.0
-    """GPUs per trial: 0, 1 or exactly 1/k (k trials share one GPU); `auto` measures the memory of a step and uses the
-    smallest 1/k that fits it. A trial whose share is too small is retried with a larger one."""
+    """GPUs per trial: 0, 1 or exactly 1/k (k trials share one GPU); `auto` measures the memory usage of a step and uses
+    the smallest sufficient 1/k. A trial whose share is too small is retried with a larger one."""
     accelerator: Annotated[str, Field(pattern=r"^\S+$")] | None = None
     """Type of accelerator that a node must have, by its name in Ray (`A100`, `H100`); null accepts any type."""
 
@@ -67,5 +68,6 @@ class ArmResources(Section):
     """Accelerator of the trials of one arm; never part of a trial's identity."""
 
     accelerator: Annotated[str, Field(pattern=r"^\S+$")] | None = None
-    """Type of accelerator for the trials of the arm, by its name in Ray; null uses that of the study. It applies to
-    trials that use GPUs; if one arm specifies a type, every arm needs one, either its own or that of the study."""
+    """Type of accelerator for the trials of the arm, by its name in Ray; null: the type specified for the study. It
+    applies to trials that use GPUs; if one arm specifies a type, every arm needs a type, from its own settings or from
+    the study."""

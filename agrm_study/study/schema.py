@@ -26,7 +26,7 @@ def study_schema(
     Args:
         names: Valid names by dotted field (`model.backbone`, `report.tables`, …), provided by the caller.
         parts: User-defined parts of the study, whose options are included.
-        trainer: User-defined trainer of the study, whose settings are included instead of those of the recipe.
+        trainer: User-defined trainer of the study, whose settings are included instead of the recipe's settings.
     """
     schema = StudyFile.model_json_schema(by_alias=True)
     recipe = Recipe.model_json_schema(by_alias=True)

@@ -24,18 +24,18 @@ OBJECTIVES: dict[str, Direction] = {
     "val/balanced_accuracy": "maximize",
     "val/loss": "minimize",
 }
-"""Metrics that a search may use. Test metrics are excluded: results on the test part could then not be reported."""
+"""Metrics that a search may use. Test metrics are excluded, because the test part must not be used for selection."""
 
 MAX_SEARCH_SEEDS = 100
 """Maximum number of training seeds per point of a search."""
 ROUNDING = 1e-6
-"""Deviation from a whole number of steps that counts as rounding."""
+"""Deviation from a whole number of steps that is attributed to rounding."""
 
 _LABELLED_VALUES: dict[str, Any] = {"anyOf": [{"type": "array", "minItems": 1}, {"type": "object", "minProperties": 1}]}
 
 
 class Condition(Section):
-    """Condition of a factor or dimension: each of these earlier ones must have one of the given values."""
+    """Condition of a factor or dimension: each earlier factor in `required` must have one of the given values."""
 
     required: dict[str, tuple[Any, ...]] = Field(default_factory=dict)
 
@@ -123,7 +123,7 @@ class Dimension(Section):
         if self.scale == "log" and low <= 0:
             raise Rule(f"a log scale needs a lowest value above 0, given {low:g}")
         if self.scale == "logit" and (self.kind == "int" or not 0 < low < high < 1):
-            raise Rule(f"a logit scale needs a float range inside 0 and 1, both excluded, given [{low:g}, {high:g}]")
+            raise Rule(f"a logit scale needs a float range between 0 and 1, both excluded, given [{low:g}, {high:g}]")
         if self.step is not None and (self.scale != "linear" or self.step > high - low):
             raise Rule("a step needs a linear scale and must fit into the range", allowed=f"at most {high - low:g}")
         if self.step is not None and self.kind == "int" and self.step != int(self.step):
@@ -155,7 +155,7 @@ class Dimension(Section):
         return isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
 
     def can_be(self, value: Any) -> bool:
-        """Whether a condition can require a value: a continuous range never takes a value specified in advance."""
+        """Whether a condition can require a value; samples of a continuous range never equal a given value."""
         if self.choices is not None or not self.contains(value):
             return self.contains(value)
         step = self.step or (1 if self.kind == "int" else None)
@@ -166,7 +166,7 @@ class Dimension(Section):
 
     @property
     def values_text(self) -> str:
-        """Its values in a message."""
+        """The values as text, for messages."""
         if self.choices is None:
             text = "{:g} to {:g}".format(*self.bounds)
             if self.step is not None:
@@ -188,9 +188,9 @@ class Pruner(Section):
     grace_epochs: Positive = 10
     """Minimum number of epochs of every trial."""
     reduction_factor: Annotated[int, Field(ge=2, le=MAX_COUNT)] = 3
-    """asha: one in this number of trials continues at each rung."""
+    """asha: at each rung, one in `reduction_factor` trials continues."""
     min_trials: Positive = 5
-    """median: number of trials that must have reached an epoch before others can be stopped at this epoch."""
+    """median: number of trials that must have reached an epoch before others can be stopped at that epoch."""
 
 
 def read_metrics(value: Any) -> tuple[str, ...]:
@@ -207,7 +207,7 @@ def read_metrics(value: Any) -> tuple[str, ...]:
                 raise Rule("a search must not use the test part", allowed=allowed)
             raise Rule("is not a validation metric", allowed=allowed)
     if not metrics or len(set(metrics)) != len(metrics):
-        raise Rule("must name each objective once", allowed=allowed)
+        raise Rule("must list each objective once", allowed=allowed)
     return metrics
 
 
@@ -218,7 +218,7 @@ class SearchSettings(Section):
     """Sampler: `random`, `tpe`, `gp` or `nsga2` (several objectives), or a class of `optuna.samplers` with its
     `options`."""
     trials: Annotated[int, Field(ge=1, le=MAX_TRIALS)]
-    """Total number of points of a search, including earlier runs."""
+    """Total number of points of a search, including points of earlier runs."""
     metric: Annotated[
         tuple[str, ...],
         BeforeValidator(read_metrics),
@@ -232,7 +232,7 @@ class SearchSettings(Section):
     seed: Seed = 1000
     """Training seed of search trials; must not be one of the seeds of the study."""
     seeds: Annotated[int, Field(ge=1, le=MAX_SEARCH_SEEDS)] = 1
-    """Number of training seeds per point, starting at `seed`; its objective is their mean."""
+    """Number of training seeds per point, starting at `seed`; the objective of a point is the mean over them."""
     sampler_seed: Seed = 0
     """Seed of the sampler."""
 
@@ -267,7 +267,7 @@ class Search(SearchSettings):
 
 
 class Tune(SearchSettings):
-    """Equal searches on validation data, one per arm and task; each arm adopts its best settings."""
+    """Searches with equal budgets on validation data, one per arm and task; each arm uses its best settings."""
 
     space: dict[str, Dimension] = Field(default_factory=dict)
     """Mapping from dotted settings to distributions, for all arms without their own space."""
@@ -275,7 +275,7 @@ class Tune(SearchSettings):
     @model_validator(mode="after")
     def _one_objective(self) -> Tune:
         if len(self.metric) > 1:
-            raise Rule("arms are tuned for one objective", allowed="one metric")
+            raise Rule("arms are tuned for a single objective", allowed="one metric")
         return self
 
 

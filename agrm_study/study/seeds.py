@@ -22,8 +22,8 @@ RACED_BY = ("macro_f1", "accuracy", "balanced_accuracy")
 """Metrics on which a race can be based, because they are recorded on validation data."""
 
 NEED_ALL_ARMS = {
-    "ablation": "its interaction is computed from four arms at the same seeds",
-    "factor_response": "it averages arms over the other factors at the same seeds",
+    "ablation": "its interaction is computed from four arms with the same seeds",
+    "factor_response": "it averages arms with the same seeds over the other factors",
 }
 """Tables that are not available in a study with a race, with reasons."""
 
@@ -52,7 +52,7 @@ class Race(Section):
     def _grows(self) -> Race:
         if self.most <= self.first:
             raise Rule(
-                f"race.most must be more than race.first, not {self.most} after {self.first}",
+                f"race.most must be greater than race.first, given {self.most} and {self.first}",
                 hint=f"`seeds: {self.most}` gives every arm the same number of seeds.",
             )
         return self
@@ -109,23 +109,23 @@ def read_seeds(value: Any) -> tuple[int, ...] | Race:
     seen: set[int] = set()
     for seed in value:
         if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-            raise Rule(f"seed {seed!r} is not a whole number from 0", allowed=ALLOWED)
+            raise Rule(f"seed {seed!r} is not a non-negative whole number", allowed=ALLOWED)
         if seed > MAX_SEED:
             raise Rule(f"seed {seed} is larger than 2^63 - 1", allowed=ALLOWED)
         if seed in seen:
-            raise Rule(f"duplicate seed {seed}: the same training would count as two replicates", allowed=ALLOWED)
+            raise Rule(f"duplicate seed {seed}: the same training run would count as two replicates", allowed=ALLOWED)
         seen.add(seed)
     return tuple(value)
 
 
 def _read_race(value: Mapping[str, Any]) -> Race:
-    """The race of ``{race: {…}}``.
+    """Read a race from ``{race: {…}}``.
 
     Raises:
         Rule: For any error; pydantic would report members of the union type of `seeds` instead of the key.
     """
     if list(value) != ["race"] or not isinstance(value["race"], Mapping):
-        raise Rule("must be {race: {…}} when it is a group", allowed=ALLOWED)
+        raise Rule("must be {race: {…}} if it is a group", allowed=ALLOWED)
     try:
         return Race.model_validate(value["race"], strict=True)
     except ValidationError as fault:

@@ -36,7 +36,7 @@ SET_BY_THE_STUDY = {
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One given setting: its dotted name, plain value and location."""
+    """A setting that was specified: its dotted name, plain value and location."""
 
     name: str
     value: Any
@@ -69,7 +69,7 @@ def known_settings() -> tuple[str, ...]:
 
 
 def default_of(name: str) -> Any:
-    """Default of a setting as a plain JSON value (None in an optional section that is absent)."""
+    """Default of a setting as a plain JSON value (None if its optional section is absent)."""
     value: Any = _default_settings()
     for part in name.split("."):
         value = None if value is None else value[part]

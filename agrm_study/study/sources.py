@@ -21,12 +21,12 @@ from agrm_study.study.translate import translate
 NOT_BY_OPTION = {
     "arms": "Edit the arms in the study file.",
     "grid": "Edit the grid in the study file.",
-    "set": "Give the setting itself, e.g. --set ssl.ema.alpha=0.999.",
+    "set": "Set the setting itself, e.g. --set ssl.ema.alpha=0.999.",
     "parts": "Edit the parts in the study file.",
     "trainer": "Edit the trainer in the study file.",
-    "name": "Use --results to write into another folder.",
+    "name": "Use --results to write into a different folder.",
 }
-"""Keys of a study file that an option cannot change."""
+"""Keys of a study file that an option cannot change, with hints."""
 
 
 def _find_part(kind: str, name: str, beside: Path | None, place: Place, problems: Problems) -> Path | None:
@@ -100,7 +100,7 @@ def preset_layer(name: str | None, loading: Loading) -> list[Setting]:
             _assign(loading, (key,), preset[key], own.find((key,)))
     for key in ("resources", "search", "tune"):
         before = loading.value.get(key, {} if key == "resources" else None)
-        if isinstance(before, dict):  # otherwise there is nothing to update, or the value is invalid and refused later
+        if isinstance(before, dict):  # otherwise there is nothing to update, or the value is invalid and rejected later
             for part, item in (preset.get(key) or {}).items():
                 given = before.get(part)
                 merged = given | item if isinstance(given, dict) and isinstance(item, dict) else item

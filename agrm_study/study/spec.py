@@ -32,7 +32,7 @@ METRICS: dict[str, Literal["any", "positive"]] = {
     "ppv": "positive",
     "npv": "positive",
 }
-"""Possible primary metrics of a study, and the tasks for which they exist: all tasks, or tasks with a positive
+"""Possible primary metrics of a study, and the tasks for which they are defined: all tasks, or tasks with a positive
 class."""
 
 
@@ -42,10 +42,10 @@ def has_metric(task: Task, metric: str) -> bool:
 
 
 BASE_ARM = "base"
-"""Name of the arm of a search study that is the base recipe itself; it exists if it is the reference."""
+"""Name of the arm that represents the base recipe in a search study; it exists only if it is the reference."""
 
 MAX_NAME = 60
-"""Maximum length of an arm name, which must fit into a table in one column of a paper."""
+"""Maximum length of an arm name, which must fit into a single-column table of a paper."""
 
 
 def read_name(value: Any) -> str:
@@ -57,13 +57,13 @@ def read_name(value: Any) -> str:
     if not isinstance(value, str):
         raise Rule("must be text", hint=f'Put it in quotes: "{value}".')
     if not value.strip():
-        raise Rule("must not be empty: it names a row of the tables")
+        raise Rule("must not be empty: it labels a row of the tables")
     if value != value.strip():
         raise Rule("must not begin or end with a space")
     if any(unicodedata.category(character)[0] == "C" for character in value) or len(value.splitlines()) > 1:
-        raise Rule("must be one line of printable characters: it names a row of the tables")
+        raise Rule("must be one line of printable characters: it labels a row of the tables")
     if len(value) > MAX_NAME:
-        raise Rule(f"must have at most {MAX_NAME} characters, has {len(value)}: it names a row of the tables")
+        raise Rule(f"must have at most {MAX_NAME} characters, has {len(value)}: it labels a row of the tables")
     return value
 
 
@@ -111,9 +111,9 @@ class ArmEntry(Section):
     set: dict[str, Any] = Field(default_factory=dict)
     """Settings of the arm that differ from the base recipe of the study."""
     seed_offset: Seed = 0
-    """Offset that is added to each seed of the study for this arm. Its training runs are then independent of those of
-    other arms and are compared with them unpaired. If an arm differs from another one only in its offset, their
-    difference shows the size of differences due to chance."""
+    """Offset added to each seed of the study for this arm. Its training runs are then independent of the runs of other
+    arms, and comparisons with other arms are unpaired. If two arms differ only in their offset, the difference between
+    their results shows the size of differences due to chance."""
     resources: ArmResources = ArmResources()
     """Resources of the arm's trials; never part of their identity."""
     tune: ArmTune | None = None
@@ -160,7 +160,7 @@ def _families(families: Mapping[str, tuple[str, ...]]) -> Mapping[str, tuple[str
 
 
 class OperatingPoint(Section):
-    """Target that the decision of a two-class task must reach on validation data: exactly one of the two fields."""
+    """Target for the decision threshold of a two-class task on validation data; exactly one of the fields is set."""
 
     sensitivity: Annotated[float, Field(gt=0, le=1)] | None = None
     """Minimum share of positive subjects that are classified as positive."""
@@ -170,7 +170,7 @@ class OperatingPoint(Section):
     @model_validator(mode="after")
     def _one(self) -> OperatingPoint:
         if (self.sensitivity is None) == (self.specificity is None):
-            raise ValueError("give exactly one of sensitivity and specificity")
+            raise ValueError("specify exactly one of sensitivity and specificity")
         return self
 
     @property
@@ -190,17 +190,17 @@ class ReportRequest(Section):
     """Content of the report of a study."""
 
     tables: tuple[str, ...] = ()
-    """Names of tables; empty: the tables that suit the study."""
+    """Names of tables; if empty, the tables that suit the study."""
     figures: tuple[str, ...] = ()
-    """Names of figures; empty: the figures that suit the study."""
+    """Names of figures; if empty, the figures that suit the study."""
     families: Annotated[dict[str, tuple[str, ...]], AfterValidator(_families)] = Field(default_factory=dict)
     """Families of comparisons for Holm's correction: a mapping from names to the arms that are compared with the
     reference. By default, all arms of a task are one family."""
     prevalences: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = ()
     """Additional prevalences of the positive class for PPV and NPV."""
     margin: Annotated[float, Field(gt=0, lt=1)] | None = None
-    """Difference in the primary metric that is considered irrelevant (0.05 is five points): arms are tested for
-    equivalence with the reference within this margin."""
+    """Largest difference in the primary metric that is considered negligible (0.05 is five percentage points): arms are
+    tested for equivalence with the reference within this margin."""
     operating_points: tuple[OperatingPoint, ...] = ()
     """Required sensitivities or specificities of two-class tasks: thresholds are chosen on validation data and applied
     to the test part, in addition to the threshold 0.5."""
@@ -224,8 +224,8 @@ class StudyFile(Section):
     """Tasks: built-in tasks by name, or user-defined tasks over the labels of the manifest. Each arm is trained once
     per task and seed."""
     seeds: Seeds
-    """Replicates: distinct training seeds, their number, or a race that adds seeds only to arms that may be the
-    best."""
+    """Replicates: distinct training seeds, their number, or a race that adds seeds only to arms that may still be
+    the best."""
     split_seed: Seed = 0
     """Seed of the split and of the selection of unlabelled clips, the same for all training seeds."""
     splits: Splits | None = None
@@ -271,7 +271,7 @@ def reference_of(spec: StudyFile) -> str | None:
 
 
 class PresetFile(Section):
-    """A preset as written: values that override those of a study."""
+    """A preset as written: values that override the values of a study."""
 
     tasks: TaskEntries | None = None
     seeds: Seeds | None = None

@@ -30,9 +30,9 @@ class Splits(Section):
     repeats: Annotated[int, Field(ge=1, le=MAX_REPEATS)] = 1
     """Number of times that the subjects are divided into folds; repeat r, from 0, uses `split_seed` + r."""
     group: Literal["subject", "site"] = "subject"
-    """Unit that folds do not divide: with `site`, all subjects of a site are tested in the same fold, so that each
-    network is tested on sites on which it was not trained. Requires the manifest column `site`, and at least as many
-    sites as folds."""
+    """Unit that is never divided between folds: with `site`, all subjects of a site are tested in the same fold, so
+    that each network is tested on sites on which it was not trained. Requires the manifest column `site`, and at least
+    as many sites as folds."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -60,7 +60,7 @@ def first_fold(splits: Splits, shares: SplitFractions) -> Literal["split", "deal
 
 
 def in_fold(recipe: Recipe, splits: Splits | None, number: int | None) -> Recipe:
-    """The recipe of one fold; unchanged without folds, and for fold 0 if this equals the split without folds.
+    """The recipe of one fold; unchanged without folds, and for fold 0 if it equals the split without folds.
 
     Args:
         recipe: A recipe with the split seed of its repeat.

@@ -26,7 +26,7 @@ class Ema(Section):
 
 
 class Ramp(Section):
-    """Weight of the unsupervised loss as a function of the epochs since the teacher's start."""
+    """Weight of the unsupervised loss as a function of the number of epochs since the teacher started."""
 
     shape: Literal["linear", "sigmoid", "step"] = "linear"
     """Shape of the ramp; `step` is 0 until the end of the ramp, then `maximum`."""
@@ -69,7 +69,7 @@ class Pseudo(Section):
     """Generation of pseudo-labels: at each step, in rounds that move accepted clips into the labelled set (paper,
     section 2.1), or not at all."""
     target: Literal["hard", "soft"] = "hard"
-    """Target of accepted clips: the most probable class, or the whole distribution."""
+    """Target for accepted clips: the most probable class, or the whole distribution."""
     weight: Annotated[float, Field(ge=0)] = 1.0
     """Weight of the pseudo-label loss relative to the consistency loss."""
     confidence: Literal["teacher", "student", "mean", "min", "agree"] = "teacher"

@@ -39,10 +39,10 @@ class Arm:
         name: Printed name.
         settings: Settings of the arm by dotted name, as plain JSON values.
         recipe: All settings of the arm, with placeholders for task and seed.
-        accelerator: Type of accelerator on which its trials run; None for that of the study.
+        accelerator: Type of accelerator on which its trials run; None for the study's type.
         seed_offset: Offset added to each seed of the study.
-        space: Search space of its tuning; None for that of the study.
-        tuned: Result of its tuning, by task; empty without tuning or before it has finished.
+        space: Search space of its tuning; None for the study's space.
+        tuned: Result of its tuning, by task; empty without tuning or before the tuning has finished.
     """
 
     name: str
@@ -71,7 +71,7 @@ class Study:
     """A study: one question, one file, one results folder; immutable after loading.
 
     Attributes:
-        tasks: By name, in the order of the file.
+        tasks: Tasks by name, in the order of the file.
         seeds: Training seeds of the replicates, in execution order; in a race, the maximum per arm.
         split_seed: Seed of the split, the same for all trials; with repeated folds, the seed of the first repeat.
         splits: Folds over the labelled subjects; None for a single split.
@@ -83,7 +83,8 @@ class Study:
         race: Rule by which arms are dropped while seeds are added; None if every arm gets all seeds.
         base: The recipe that the arms modify, with the study's own settings.
         base_name: Name or file of the recipe on which `base` is based.
-        sharing: Whether epochs that trials have in common are trained once; ``keep`` also keeps final training states.
+        sharing: Whether epochs that trials have in common are trained only once; ``keep`` also keeps final training
+            states.
         keep_weights: Trials whose best weights are kept on disk.
         path: The study file; None for a study read from a results folder.
         parts: User-defined parts; the recipes contain their full names.
@@ -91,7 +92,7 @@ class Study:
             ``parts/``.
         task_places: Location of each part of `tasks`, for messages; empty for a study read from a results folder.
         followed: Settings that were shortened together with `epochs`, for messages; `base` has the new values.
-        impossible: One sentence for each space in which some combinations of values give no valid recipe.
+        impossible: One sentence for each space in which some combinations of values result in an invalid recipe.
     """
 
     name: str
@@ -138,11 +139,11 @@ class Study:
         """The task with the given name.
 
         Raises:
-            InputError: If the study has no such task because it was changed after the trial.
+            InputError: If the study has no such task because it was changed after the trial was run.
         """
         if name not in self.tasks:
             raise InputError(
-                "is not a task of the present study", field="task", given=name, allowed=", ".join(self.tasks)
+                "is not a task of the current study", field="task", given=name, allowed=", ".join(self.tasks)
             )
         return self.tasks[name]
 

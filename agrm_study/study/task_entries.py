@@ -58,7 +58,7 @@ Labels = Annotated[
 
 
 class TaskEntry(Section):
-    """One task as written: its classes, or nothing for a built-in task."""
+    """One task as written in the study file; empty for a built-in task."""
 
     classes: dict[str, Labels] | None = Field(
         default=None,
@@ -100,7 +100,7 @@ def _listed(value: Any) -> Any:
     """The tasks as a mapping; a list contains names of built-in tasks.
 
     Raises:
-        Rule: If a task is unknown or repeated, or there are none.
+        Rule: If a task is unknown or repeated, or there is no task.
     """
     allowed = f"a list of {', '.join(BUILT_IN)}, or user-defined tasks as NAME: {{classes: …}}"
     if not isinstance(value, Mapping | list | tuple):
@@ -143,7 +143,11 @@ def _tasks(entries: dict[str, TaskEntry]) -> dict[str, TaskEntry]:
 
 def _entry_problem(name: str, entry: TaskEntry) -> Rule | None:
     if name in BUILT_IN and entry != TaskEntry():
-        return Rule(f"{name} is a built-in task and cannot be changed", hint="Give your task another name.", show=False)
+        return Rule(
+            f"{name} is a built-in task and cannot be changed",
+            hint="Choose a different name for your task.",
+            show=False,
+        )
     if name not in BUILT_IN and entry.classes is None:
         hint = did_you_mean(name, BUILT_IN) or _OWN
         return Rule(f"the task {name} needs classes", allowed=f"built-in: {', '.join(BUILT_IN)}", hint=hint, show=False)

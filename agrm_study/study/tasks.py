@@ -30,7 +30,7 @@ class Task:
         positive: The class that screening should detect (sensitivity, PR curve); None for tasks without a positive
             class.
         ordered: Whether the classes are in ascending order (CORN, quadratic weighted kappa, mean absolute error).
-        scale: Class indices in ascending order, if ordinal losses use an order that differs from that of the classes.
+        scale: Class indices in ascending order for ordinal losses, if this order differs from the order of `classes`.
     """
 
     name: str
@@ -182,8 +182,8 @@ def check_positive(positive: str | None, classes: Mapping[str, Any]) -> None:
         raise Rule("must be one of the classes", allowed=", ".join(classes), hint=did_you_mean(positive, list(classes)))
     if len(classes) > MIN_CLASSES:
         raise Rule(
-            f"belongs to a task with two classes; this one has {len(classes)}",
-            hint="Leave it out: curves and counts of each class against the others need no positive class.",
+            f"requires a task with two classes; this task has {len(classes)}",
+            hint="Omit it: one-versus-rest curves and counts need no positive class.",
         )
 
 
@@ -196,7 +196,7 @@ def check_ordered(ordered: bool, classes: Mapping[str, Any]) -> None:
     if ordered and len(classes) == MIN_CLASSES:
         raise Rule(
             "needs at least three classes: the order of two classes has no effect",
-            hint="Name the class to be found with `positive`.",
+            hint="Specify the class to detect with `positive`.",
         )
 
 

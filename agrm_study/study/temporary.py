@@ -29,11 +29,11 @@ _NAME: Final = re.compile(r"\..+\.[0-9a-f]{8}\.tmp")
 
 @contextlib.contextmanager
 def replacing(target: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
-    """Atomically replace ``target`` by a file written in the block; readers see either the old or the new file.
+    """Atomically replace ``target`` with a file written in the block; readers see either the old or the new file.
 
     Args:
         target: Path of the file, in an existing folder.
-        durable: Whether the content survives a power failure.
+        durable: Whether the content must survive a power failure.
 
     Raises:
         OSError: If writing fails; no temporary file is left.
@@ -76,7 +76,7 @@ def folder_in(place: Path, purpose: str, *, mode: int = 0o777) -> Iterator[Path]
 
 @contextlib.contextmanager
 def owned(folder: Path) -> Iterator[None]:
-    """Mark a new folder as owned by this process in the block; ownership ends with the process at the latest.
+    """Mark a new folder as owned by this process in the block; ownership ends when the process ends, at the latest.
 
     Raises:
         OSError: If the storage operation fails.
@@ -142,7 +142,7 @@ def private_folder() -> Path:
 
 
 def remove_abandoned(place: Path) -> None:
-    """Remove files and folders of `replacing` and `folder_in` that killed processes have left in a folder."""
+    """Remove files and folders of `replacing` and `folder_in` that killed processes left behind in a folder."""
     for path in _temporary(place):
         with contextlib.suppress(OSError):
             _remove_abandoned(path, path.lstat())

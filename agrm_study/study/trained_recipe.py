@@ -30,6 +30,6 @@ def trained_recipe(study: Study, row: Mapping[str, Any]) -> Recipe:
         "seed": int(row["seed"]),
         "split_seed": int(row["split_seed"]),
     }
-    known = row["fold"] is not None and row["fold"] == row["fold"]  # NaN if pandas has read null
+    known = row["fold"] is not None and row["fold"] == row["fold"]  # pandas reads null as NaN
     recipe = Recipe.model_validate_json(json.dumps(tree), strict=True)
     return as_trained(in_fold(recipe, study.splits, int(row["fold"]) if known else None), study.parts)

@@ -1,4 +1,4 @@
-"""Checks of a study that tunes its arms: each arm needs a space, and must not set any setting in it."""
+"""Checks of studies that tune their arms: each arm needs a space, and must not set any of the settings in it."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ def check_tuning(spec: StudyFile, arms: Sequence[Arm], loading: Loading) -> None
 
     Args:
         spec: The study as written.
-        arms: Arms of the study, without those with an invalid recipe.
+        arms: Arms of the study with a valid recipe.
         loading: Receives the errors.
     """
     entries = list(enumerate(spec.arms or ()))
     if spec.tune is None:
         for position, entry in entries:
             if entry.tune is not None:
-                hint = "Add `tune: {trials: 16}` to the study, or remove it here."
+                hint = "Add `tune: {trials: 16}` to the study, or remove `tune` here."
                 loading.note(("arms", position, "tune"), "this study does not tune its arms", hint=hint)
         return
     if spec.arms is None:
-        loading.note(("tune",), "tunes the arms of a list", allowed="with `arms`, not with `grid` or `search`")
+        loading.note(("tune",), "requires a list of arms", allowed="with `arms`, not with `grid` or `search`")
         return
     _check_seeds(spec, loading)
     common = check_factors(COMMON, spec.tune.space, loading)
@@ -50,7 +50,7 @@ def check_tuning(spec: StudyFile, arms: Sequence[Arm], loading: Loading) -> None
         own = built[entry.name].settings if entry.name in built else {}
         both = next(((name, given) for name in usable for given in own if _overlap(name, given)), None)
         if both is not None:
-            rule = f"the arm {entry.name} sets {both[1]}, and its tuning varies {both[0]}"
+            rule = f"the arm {entry.name} sets {both[1]}, but its tuning varies {both[0]}"
             hint = "Remove it here, or give this arm a space without it, `tune: {space: {…}}`."
             loading.note(("arms", position, "set", both[1]), rule, hint=hint)
         elif entry.name in built:
@@ -70,11 +70,11 @@ def _check_seeds(spec: StudyFile, loading: Loading) -> None:
     """Report search seeds that are also seeds of reported trials."""
     assert spec.tune is not None
     if isinstance(spec.seeds, Race):
-        return  # refused in `checks`
+        return  # rejected in `checks`
     final = {seed + entry.seed_offset for entry in spec.arms or () for seed in spec.seeds}
     if set(spec.tune.training_seeds) & final:
         rule = "must not be one of the seeds of the reported trials, which must be new seeds"
-        loading.note(("tune", "seed"), rule, given=spec.tune.seed, hint="Use another, such as 100000.")
+        loading.note(("tune", "seed"), rule, given=spec.tune.seed, hint="Use a different seed, such as 100000.")
 
 
 def _check_options(spec: StudyFile, loading: Loading) -> None:

@@ -47,7 +47,7 @@ def test_notes_are_shown_and_are_in_the_json(invoke: Invoke) -> None:
     assert "note: The arms `A` and `B` train identically" in invoke(ARMS).stdout
     notes = json.loads(invoke(ARMS, "--json").stdout)["notes"]
     assert len(notes) == 2
-    assert "names no reference" in notes[1]
+    assert "has no reference" in notes[1]
 
 
 def test_a_search_counts_its_own_trials_apart_from_its_arms(invoke: Invoke) -> None:

@@ -146,10 +146,10 @@ def test_a_wrong_option_or_name_is_refused_with_file_and_line(
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (("SCALE *", "SCALE * ("), r"my_parts\.py:\d+: the file is not Python"),
+        (("SCALE *", "SCALE * ("), r"my_parts\.py:\d+: the file is not valid Python"),
         (("import agrm_study as ags", "import agrm_study as ags\nboom()"), r"my_parts\.py:7: .*NameError"),
         (('"plain3d"', '"r3d_18"'), "is the name of a shipped backbone"),
-        (('"plain3d"', '"Plain 3D"'), "is not a valid name of a backbone"),
+        (('"plain3d"', '"Plain 3D"'), "is not a valid name for a backbone"),
         (("class Plain3d(ags.Backbone)", "class Plain3d(nn.Module)"), "must derive from Backbone"),
         (("def threshold(self)", "def thresholds(self)"), "the threshold lacks threshold"),
         (("blocks: int = 3", "blocks: int"), "an option needs a default; given 'blocks'"),
@@ -181,7 +181,7 @@ def test_a_module_beside_the_study_is_a_part_like_a_file(tmp_path: Path, before:
 
 
 def test_a_class_of_a_notebook_is_refused_with_the_remedy() -> None:
-    with pytest.raises(ags.InputError, match=r"Write the class into a file and name that file"):
+    with pytest.raises(ags.InputError, match=r"Move the class to a file and list that file"):
         ags.backbone("mine")(type("Mine", (), {"__module__": "__main__"}))
 
 

@@ -214,11 +214,11 @@ def test_a_search_shares_the_declared_epochs_that_its_points_have_in_common(
 @pytest.mark.parametrize(
     ("returned", "said"),
     [
-        ("3", "must return a number of epochs and a list of names of options; given 3"),
+        ("3", "must return a number of epochs and a list of option names; given 3"),
         ("-1, []", "must return a number of epochs"),
         ("3, 'rate'", "must return a number of epochs"),
         ("options.war, []", "`shared_epochs` raises AttributeError: .*war"),
-        ("3, ['rat']", "must name options of the trainer; given 'rat'; allowed: warm, rate, late, epochs.*`rate`"),
+        ("3, ['rat']", "must list options of the trainer; given 'rat'; allowed: warm, rate, late, epochs.*`rate`"),
     ],
 )
 def test_a_wrong_declaration_is_refused_by_plan(returned: str, said: str, tmp_path: Path) -> None:

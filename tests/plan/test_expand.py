@@ -151,7 +151,7 @@ def test_the_cells_are_written_and_read_back(plan_of: PlanOf, tmp_path: Path) ->
     [
         ("{", "is not a plan"),
         ("{}", "is not a plan"),
-        ('{"plan_version": 9, "cells": []}', "another version; given 9"),
+        ('{"plan_version": 9, "cells": []}', "different version; given 9"),
         (None, "cannot be read"),
     ],
 )

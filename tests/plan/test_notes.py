@@ -77,7 +77,7 @@ def test_equal_settings_are_called_equal(study_of: StudyOf) -> None:
 
 def test_several_arms_without_a_reference_are_noted(study_of: StudyOf) -> None:
     [note] = study_notes(study_of("grid: {ssl.threshold.tau: [0.7, 0.8]}\n"))
-    assert "names no reference" in note
+    assert "has no reference" in note
     assert study_notes(study_of("arms: [{name: alone}]\n")) == ()
 
 

@@ -240,8 +240,8 @@ BAD_FILES = {
     ),
     "no seeds": (ARMS.replace("[0, 1]", "[]"), ["study.yaml:3: `seeds`", "at least one seed"]),
     "a seed twice": (ARMS.replace("[0, 1]", "[0, 1, 0]"), ["study.yaml:3: `seeds`", "duplicate seed 0"]),
-    "a seed that is no number": (ARMS.replace("[0, 1]", "[0, x]"), ["`seeds`", "seed 'x' is not a whole number"]),
-    "a negative seed": (ARMS.replace("[0, 1]", "[-1]"), ["`seeds`", "seed -1 is not a whole number from 0"]),
+    "a seed that is no number": (ARMS.replace("[0, 1]", "[0, x]"), ["`seeds`", "seed 'x' is not a non-negative"]),
+    "a negative seed": (ARMS.replace("[0, 1]", "[-1]"), ["`seeds`", "seed -1 is not a non-negative whole number"]),
     "no tasks": (ARMS.replace("[two_class]", "[]"), ["study.yaml:2: `tasks`", "at least one task"]),
     "an unknown task": (
         ARMS.replace("[two_class]", "[four_class]"),
@@ -274,7 +274,7 @@ BAD_FILES = {
     ),
     "an accelerator that only some arms name": (
         ARMS + "  - {name: B, resources: {accelerator: A100}}\n",
-        ["study.yaml:6: `resources.accelerator`", "the accelerator that they need (A100)", "given 'AGRM'"],
+        ["study.yaml:6: `resources.accelerator`", "other arms specify an accelerator (A100)", "given 'AGRM'"],
     ),
     "resources that no arm has of its own": (
         ARMS + "  - {name: B, resources: {gpu: 1}}\n",
@@ -301,7 +301,7 @@ BAD_FILES = {
     "an unknown metric": (ARMS + "primary_metric: f1\n", ["study.yaml:7: `primary_metric`", "given 'f1'", "macro_f1"]),
     "a metric of another task": (
         ARMS.replace("two_class", "three_class") + "primary_metric: sensitivity\n",
-        ["study.yaml:7: `primary_metric`", "two_class only", "given 'sensitivity'"],
+        ["study.yaml:7: `primary_metric`", "the only such built-in task is two_class", "given 'sensitivity'"],
     ),
     "a third of a GPU that is none": (
         ARMS + "resources: {gpu: 0.33}\n",
@@ -336,7 +336,7 @@ BAD_FILES = {
     ),
     "a family of strangers": (
         ARMS + "report: {families: {main: [SHPM]}}\n",
-        ["study.yaml:7: `report.families.main`", "must name arms", "given 'SHPM'"],
+        ["study.yaml:7: `report.families.main`", "must list arms", "given 'SHPM'"],
     ),
 }
 
@@ -375,7 +375,7 @@ BAD_GRIDS = {
     "an unknown key of a factor": ("ssl.ema.alpha: {value: [0.9]}", ["no such key", "Did you mean `values`?"]),
     "too long a name": (
         "data.exclude: [[aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa, bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb]]",
-        ["at most 60 characters", "Name long values"],
+        ["at most 60 characters", "Give long values short labels"],
     ),
 }
 
@@ -439,7 +439,7 @@ BAD_SEARCHES = {
         ("[0.9, 0.99]", "[0.9, 0.99, 0.999]"),
         ["`search.space.ssl.ema.alpha.float`", "at most 2 values"],
     ),
-    "a logit of one": (("[0.9, 0.99]}", "[0.9, 1.0], scale: logit}"), ["inside 0 and 1, both excluded"]),
+    "a logit of one": (("[0.9, 0.99]}", "[0.9, 1.0], scale: logit}"), ["between 0 and 1, both excluded"]),
     "a log of zero": (("[0.9, 0.99]}", "[0, 0.99], scale: log}"), ["lowest value above 0, given 0"]),
     "an unknown scale": (
         ("[0.9, 0.99]}", "[0.9, 0.99], scale: exp}"),
@@ -505,7 +505,7 @@ def test_an_option_that_every_arm_overrules_is_refused(tmp_path: Path) -> None:
     check(
         message(tmp_path, arms, overrides=["ssl.ema.alpha=0.5"]),
         "--set ssl.ema.alpha=0.5",
-        "every arm of this study sets",
+        "every arm of this study overrides",
     )
 
 

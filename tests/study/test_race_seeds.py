@@ -52,7 +52,7 @@ def test_options_change_a_race_or_end_it(tmp_path: Path) -> None:
     ("seeds", "said"),
     [
         ({"race": {"first": 2}}, "race.first must be at least 3, not 2"),
-        ({"race": {"first": 5, "most": 5}}, "race.most must be more than race.first, not 5 after 5"),
+        ({"race": {"first": 5, "most": 5}}, "race.most must be greater than race.first, given 5 and 5"),
         ({"race": {"most": 2.5}}, "race.most must be a whole number, not 2.5"),
         ({"race": {"mots": 8}}, "Did you mean `most`?"),
         ({"race": {"step": 0}}, "race.step must be at least 1"),
@@ -72,8 +72,8 @@ def test_a_race_without_sense_is_refused_with_its_line(tmp_path: Path, seeds: An
 @pytest.mark.parametrize(
     ("keys", "said"),
     [
-        ({"report": {"tables": ["ablation"]}}, "its interaction is computed from four arms at the same seeds"),
-        ({"report": {"tables": ["arms", "factor_response"]}}, "it averages arms over the other factors"),
+        ({"report": {"tables": ["ablation"]}}, "its interaction is computed from four arms with the same seeds"),
+        ({"report": {"tables": ["arms", "factor_response"]}}, "it averages arms with the same seeds"),
         ({"report": {"families": {"all": ["B"]}}}, "the family 'all' cannot be tested in a race"),
         ({"arms": [{"name": "A"}]}, "a race needs at least two arms"),
         ({"primary_metric": "roc_auc", "tasks": ["two_class"]}, "is not recorded on validation"),

@@ -57,9 +57,9 @@ def test_a_resolved_study_keeps_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ("seed_offset: 1000", "seed_offset: 2", "must shift every seed"),
+        ("seed_offset: 1000", "seed_offset: 2", "must not result in seeds that other arms use"),
         ("seed_offset: 1000", "seed_offset: 9223372036854775806", "larger than"),
-        ("seeds: [0, 1, 2]", "seeds: {race: {first: 3, most: 5}}", "a race compares arms at the same seeds"),
+        ("seeds: [0, 1, 2]", "seeds: {race: {first: 3, most: 5}}", "a race compares arms with the same seeds"),
     ],
 )
 def test_offsets_that_cannot_be_compared_are_refused_at_their_line(

@@ -127,7 +127,7 @@ BAD = {
     ),
     "a positive class of three": (
         "  s: {classes: {a: [x], b: [y], c: [z]}, positive: b}\n",
-        [":6: `tasks.s.positive`", "two classes; this one has 3"],
+        [":6: `tasks.s.positive`", "two classes; this task has 3"],
     ),
     "two ordered classes": (
         "  s:\n    classes: {a: [x], b: [y]}\n    ordered: true\n",
@@ -137,7 +137,7 @@ BAD = {
     "no classes at all": ("  severty: {}\n", ["`tasks`", "the task severty needs classes", "two_class, three_class"]),
     "a built-in task changed": (
         "  three_class: {classes: {a: [x], b: [y]}}\n",
-        ["`tasks`", "three_class is a built-in task", "another name"],
+        ["`tasks`", "three_class is a built-in task", "different name"],
     ),
     "two equal tasks": (
         "  s: {classes: {a: [x], b: [y]}}\n  t: {classes: {a: [x], b: [y]}}\n",

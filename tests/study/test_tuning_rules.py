@@ -63,11 +63,11 @@ BAD = {
     ),
     "an arm that sets what is varied": (
         ("model.pooling.name: average", "ssl.ema.alpha: 0.95"),
-        ["study.yaml:12: `arms[1].set", "the arm B sets ssl.ema.alpha, and its tuning varies ssl.ema.alpha"],
+        ["study.yaml:12: `arms[1].set", "the arm B sets ssl.ema.alpha, but its tuning varies ssl.ema.alpha"],
     ),
     "an arm that gives the same average in epochs": (
         ("model.pooling.name: average", "ssl.ema.memory_epochs: 3"),
-        ["the arm B sets ssl.ema.memory_epochs, and its tuning varies ssl.ema.alpha"],
+        ["the arm B sets ssl.ema.memory_epochs, but its tuning varies ssl.ema.alpha"],
     ),
     "search seeds that are reported": (
         ("  trials: 4", "  trials: 4\n  seed: 1"),
@@ -88,7 +88,7 @@ BAD = {
     ),
     "several metrics": (
         ("  trials: 4", "  trials: 4\n  sampler: nsga2\n  metric: [val/loss, val/accuracy]"),
-        ["`tune`", "one objective"],
+        ["`tune`", "a single objective"],
     ),
     "promotion": (("  trials: 4", "  trials: 4\n  promote: 3"), ["`tune.promote`", "no such key"]),
     "a race": (("[0, 1]", "{race: {first: 3, most: 5}}"), ["`seeds`", "tuned arms cannot race"]),

@@ -13,7 +13,7 @@ class Kind:
     Attributes:
         name: Name of the kind and of its decorator.
         plural: Plural, for messages.
-        field: Dotted name of the setting, or the option, that selects such a part.
+        field: Dotted name of the setting, or the command-line option, that selects such a part.
         contract: Base class of such parts, as ``module:Class``.
         options: Dotted name of the setting with the options of the part; empty if such parts have no options.
     """

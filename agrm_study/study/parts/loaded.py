@@ -1,7 +1,7 @@
 """Execution of the source of user-defined parts, and lookup of the classes that it defines.
 
 Modules of a source are imported from the hashed text and stored under names that are unique to the source: a process
-can load parts with equal names and different content, and never uses byte code of an earlier version.
+can load parts with equal names and different content, and never uses bytecode of an earlier version.
 """
 
 from __future__ import annotations
@@ -37,19 +37,19 @@ def decorator(kind: str) -> Callable[[str], Callable[[C], C]]:
 
     def named(name: str) -> Callable[[C], C]:
         if not valid_name(name):
-            allowed = "lower-case letters, digits and underscores, beginning with a letter, at most 40"
-            raise InputError(f"is not a valid name of a {kind}", field="name", given=name, allowed=allowed)
+            allowed = "at most 40 lower-case letters, digits and underscores, beginning with a letter"
+            raise InputError(f"is not a valid name for a {kind}", field="name", given=name, allowed=allowed)
 
         def register(part: C) -> C:
             if part.__module__ == "__main__":
                 raise InputError(
                     f"the {kind} `{name}` is defined in a notebook or script, which workers cannot import",
-                    hint="Write the class into a file and name that file in the study: `parts: [my_parts.py]`.",
+                    hint="Move the class to a file and list that file in the study: `parts: [my_parts.py]`.",
                 )
             if _collecting:
                 found = _collecting[-1]
                 if (kind, name) in found and found[kind, name] is not part:
-                    raise InputError(f"defines two {KINDS[kind].plural} of the same name", field=name)
+                    raise InputError(f"defines two {KINDS[kind].plural} with the same name", field=name)
                 found[kind, name] = part
             return part
 
@@ -74,7 +74,7 @@ def offer_sources(find: Callable[[str], PartSource | None]) -> None:
     """Register a lookup of sources by digest, for example in a results folder.
 
     Args:
-        find: Returns the source with a digest, or None.
+        find: Returns the source with the given digest, or None.
     """
     _finders.append(find)
     del _finders[:-8]  # keeps the sources of the latest studies
@@ -111,7 +111,7 @@ def own_class(kind: str, name: str) -> Any:
         source = next((found for find in reversed(_finders) if (found := find(digest)) is not None), None)
         if source is None:
             raise InputError(
-                f"the source of the study's own {kind} is missing",
+                f"the source of the user-defined {kind} is missing",
                 given=name,
                 hint=f"It is stored in the results folder, parts/{digest}.json.",
             )

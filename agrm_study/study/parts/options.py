@@ -33,10 +33,10 @@ class HasOptions:
 
     @classmethod
     def options_of(cls, values: Mapping[str, Any]) -> Any:
-        """The options of the part, from the `options` of its section.
+        """The options of the part, from the values in a recipe.
 
         Args:
-            values: ``settings.options``.
+            values: Values of the `options` field in the recipe section of the part.
 
         Returns:
             An instance of ``Options``.

@@ -19,7 +19,7 @@ class PartSource:
         entry: Name of the module that defines the parts.
         digest: Hash of the code of all files, 16 hexadecimal digits; comments, docstrings and formatting are ignored.
         files: Content of the files by path, relative to the folder from which the modules are imported.
-        folder: This folder, for messages; empty for a source read from a results folder.
+        folder: Folder from which the modules are imported, for messages; empty for a source read from a results folder.
     """
 
     written: str

@@ -45,7 +45,7 @@ def as_trained(recipe: Recipe, parts: Iterable[OwnPart]) -> Recipe:
             about = part.schema.get("properties", {})
             wanted = OptionValues({name: section.options.get(name, of.get("default")) for name, of in about.items()})
         elif is_own(getattr(section, leaf)):
-            continue  # a part of another study, whose options are complete
+            continue  # a part of a different study, whose options are complete
         if section.options != wanted:
             recipe = _replaced(recipe, groups, {"options": wanted})
     return recipe

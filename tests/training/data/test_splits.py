@@ -145,7 +145,7 @@ def test_folds_test_every_subject_once_and_differ_in_size_by_one_at_most():
     for split in splits:
         labels = Counter(manifest.by_id[c].label for c in split.test)
         assert all(2 <= labels[label] <= 3 for label in LABELS)
-    with pytest.raises(ValidationError, match="fold below it"):
+    with pytest.raises(ValidationError, match="fold must be less than folds"):
         Data(folds=5, fold=5)
 
 
