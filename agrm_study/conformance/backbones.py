@@ -18,7 +18,7 @@ TAKEN = {"backbone", "pooling", "dropout", "fc"}
 
 
 def network_of(name: str, pooling: str = "shpm") -> VideoClassifier:
-    """A narrow network with the backbone, for three classes."""
+    """A narrow network with the given backbone, for three classes."""
     model = Model(backbone=name, width=8, depth=10, pooling=Pooling(name=pooling))
     return build_model(model, n_outputs=3, frames=FRAMES, size=SIZE, seed=0)
 
@@ -30,7 +30,7 @@ def clips(batch: int = 2, frames: int = FRAMES, size: int = SIZE) -> Tensor:
 
 def has_a_docstring(name: str) -> None:
     """The class has a docstring."""
-    must(backbone_class(name).__doc__, "it has none")
+    must(backbone_class(name).__doc__, "the docstring is missing")
 
 
 def features_have_the_promised_axes(name: str) -> None:
@@ -54,11 +54,11 @@ def width_scales(name: str) -> None:
 
 
 def every_pooling_fits(name: str) -> None:
-    """Outputs are one per class with every pooling layer."""
+    """There is one output per class with every pooling layer."""
     for pooling in POOLING:
         found = network_of(name, pooling)(clips())
         must(found.shape == (2, 3), f"with {pooling} the shape is {tuple(found.shape)}")
-        must(torch.isfinite(found).all(), f"with {pooling} some are not finite")
+        must(torch.isfinite(found).all(), f"with {pooling} some outputs are not finite")
 
 
 def any_clip_passes(name: str) -> None:
@@ -71,7 +71,7 @@ def any_clip_passes(name: str) -> None:
 
 
 def every_corner_counts(name: str) -> None:
-    """Every row, column and frame of a clip reaches the features."""
+    """Every row, column and frame of a clip affects the features."""
     network = network_of(name).eval()
     given = clips(1, FRAMES, 50).requires_grad_()
     network.features(given).square().sum().backward()  # type: ignore[no-untyped-call]
@@ -83,7 +83,7 @@ def every_corner_counts(name: str) -> None:
 
 
 def gradcam_works(name: str) -> None:
-    """The last stage returns the features, receives gradients and does not overwrite the features (Grad-CAM)."""
+    """The last stage returns the features and receives gradients, and its output is not overwritten (Grad-CAM)."""
     network = network_of(name)
     seen: dict[str, Tensor] = {}
 
@@ -97,7 +97,7 @@ def gradcam_works(name: str) -> None:
     kept = seen["features"].detach().clone()
     outputs[:, 1].sum().backward()
     gradient = seen["features"].grad
-    must(gradient is not None and gradient.abs().max() > 0, "it gets no gradient")
+    must(gradient is not None and gradient.abs().max() > 0, "it receives no gradient")
     must(torch.equal(seen["features"].detach(), kept), "its output is overwritten")
     must(kept.shape[1] == network.feature_dim, f"its output has {kept.shape[1]} channels, not {network.feature_dim}")
 
@@ -107,8 +107,8 @@ def every_parameter_learns(name: str) -> None:
     network = network_of(name)
     torch.nn.functional.cross_entropy(network(clips(4)), torch.tensor([0, 1, 2, 0])).backward()  # type: ignore[no-untyped-call]
     for key, parameter in network.named_parameters():
-        must(parameter.grad is not None, f"{key} has none")
-        must(parameter.grad is None or torch.isfinite(parameter.grad).all(), f"that of {key} is not finite")
+        must(parameter.grad is not None, f"{key} has no gradient")
+        must(parameter.grad is None or torch.isfinite(parameter.grad).all(), f"the gradient of {key} is not finite")
 
 
 def layout_changes_nothing(name: str) -> None:
@@ -122,13 +122,13 @@ def layout_changes_nothing(name: str) -> None:
 
 
 def evaluation_is_repeatable(name: str) -> None:
-    """In evaluation mode outputs are repeatable and each clip's outputs do not depend on the others."""
+    """In evaluation mode, outputs are repeatable, and the outputs of a clip do not depend on other clips."""
     network = network_of(name).eval()
     with torch.no_grad():
         together = network(clips(3))
-        must(torch.equal(together, network(clips(3))), "the same clips give other outputs the second time")
+        must(torch.equal(together, network(clips(3))), "the same clips give different outputs the second time")
         alone = torch.cat([network(clip[None]) for clip in clips(3)])
-    must(torch.allclose(together, alone, rtol=1e-3, atol=1e-4), "a clip's output depends on the others of its batch")
+    must(torch.allclose(together, alone, rtol=1e-3, atol=1e-4), "a clip's output depends on the rest of its batch")
 
 
 def evaluation_leaves_state_alone(name: str) -> None:
@@ -159,9 +159,9 @@ def modes_are_followed(name: str) -> None:
 
 
 def stage_names_are_free(name: str) -> None:
-    """No stage is called backbone, pooling, dropout or fc."""
+    """No stage is named backbone, pooling, dropout or fc."""
     first = {key.split(".")[0] for key in network_of(name).state_dict()} - {"fc"}
-    must(not first & TAKEN, f"a stage is called {', '.join(first & TAKEN)}")
+    must(not first & TAKEN, f"a stage is named {', '.join(first & TAKEN)}")
 
 
 CHECKS = (

@@ -20,7 +20,7 @@ SUITES: Final = {
     "hook": "agrm_study.conformance.hooks",
     "trainer": "agrm_study.conformance.trainers",
 }
-"""Module of the checks of each kind; its `CHECKS` take the name of a part."""
+"""Module with the checks for each kind of part; its `CHECKS` accept the name of a part."""
 
 Check = Callable[[str], None]
 
@@ -34,7 +34,7 @@ class Checked:
     """A check and its result.
 
     Attributes:
-        promise: The requirement on the part, as a sentence.
+        promise: The requirement, as a sentence.
         reason: Reason for the failure; empty if the check passes.
     """
 
@@ -49,7 +49,7 @@ def must(holds: object, reason: str) -> None:
 
 
 def checks_of(kind: str) -> tuple[Check, ...]:
-    """The checks of a kind of part; the first line of a check's docstring is the promise."""
+    """The checks of a kind of part; the first line of a check's docstring states the requirement."""
     found: tuple[Check, ...] = import_module(SUITES[kind]).CHECKS
     return found
 
@@ -63,7 +63,7 @@ def check_part(kind: str, name: str) -> Iterator[Checked]:
     """Run the checks of a part, one after the other; any exception raised by the part fails the check.
 
     Args:
-        kind: A name of `SUITES`.
+        kind: A key of `SUITES`.
         name: Name of a shipped part, or full name of a user-defined part.
     """
     for check in checks_of(kind):

@@ -16,7 +16,7 @@ WIDEST_IN = 7.4
 
 
 def has_its_name_and_a_question(name: str) -> None:
-    """The figure has its name, a question that it answers and its requirements."""
+    """The class defines the name of the figure, the question that the figure answers, and its requirements."""
     kind = figure_kind(name)
     must(kind.name == short_name(name), f"its name is {kind.name}")
     must(kind.question.endswith("?"), f"its question is {kind.question!r}")
@@ -24,7 +24,7 @@ def has_its_name_and_a_question(name: str) -> None:
 
 
 def draws_a_frozen_value(name: str) -> None:
-    """From complete, sparse or missing records it computes a frozen info value, or states that there is none."""
+    """With complete, sparse or missing records, `info` returns a frozen value, or None if there is nothing to draw."""
     for state in STATES:
         m = made_measurements(state)
         kind = figure_kind(name)
@@ -34,10 +34,10 @@ def draws_a_frozen_value(name: str) -> None:
         frozen = dataclasses.is_dataclass(info) and getattr(type(info), "__dataclass_params__").frozen  # noqa: B009 - no public way
         must(frozen, f"its info is a {type(info).__name__}, not a frozen dataclass")
         figure = kind.draw(info)
-        must(isinstance(figure, Figure), f"it draws a {type(figure).__name__}")
+        must(isinstance(figure, Figure), f"`draw` returns a {type(figure).__name__}")
         must(figure.get_figwidth() <= WIDEST_IN, f"it is {figure.get_figwidth():g} inches wide")
-        must(kind.caption(info).strip().endswith("."), "its caption is no sentence")
-        must(len(images(figure, ["svg"])["svg"]) > 1000, f"of {state} records it is empty")
+        must(kind.caption(info).strip().endswith("."), "its caption is not a sentence")
+        must(len(images(figure, ["svg"])["svg"]) > 1000, f"with {state} records it is empty")
 
 
 def is_equal_each_time(name: str) -> None:

@@ -46,7 +46,7 @@ def _wanted(name: str, root: Path) -> dict[str, str]:
 
 def has_a_docstring(name: str) -> None:
     """The class has a docstring."""
-    must(hook_class(name).__doc__, "it has none")
+    must(hook_class(name).__doc__, "the docstring is missing")
 
 
 def every_trial_has_one_entry(name: str) -> None:
@@ -54,8 +54,8 @@ def every_trial_has_one_entry(name: str) -> None:
     with _results([]) as root:
         log_study(root, name)
         found, wanted = _stamps(name, root), _wanted(name, root)
-        must(set(found) == set(wanted), f"{len(set(wanted) - set(found))} of {len(wanted)} trials have none")
-        must(found == wanted, "stamps differ from those of the records; keep `trial.stamp` with the entry")
+        must(set(found) == set(wanted), f"{len(set(wanted) - set(found))} of {len(wanted)} trials have no entry")
+        must(found == wanted, "stamps differ from the stamps of the records; store `trial.stamp` with the entry")
 
 
 def a_second_time_writes_nothing(name: str) -> None:
@@ -67,7 +67,7 @@ def a_second_time_writes_nothing(name: str) -> None:
 
 
 def new_trials_are_added(name: str) -> None:
-    """A trial that ends later is added; entries of the others are kept."""
+    """A trial that ends later is added; the entries of other trials are kept."""
     with _results([_LATER]) as root:
         log_study(root, name)
         before = _stamps(name, root)

@@ -27,7 +27,7 @@ def _laid(name: str) -> Iterator[Path]:
 
 
 def is_described(name: str) -> None:
-    """The layout has its name and a sentence that describes the expected files."""
+    """The class defines the name of the layout, and a sentence that describes the expected files."""
     layout = layout_of(name)
     must(layout.name == short_name(name), f"its name is {layout.name}")
     must(len(layout.describes) > 20, "`describes` is too short")
@@ -39,8 +39,8 @@ def finds_its_example(name: str) -> None:
         found = layout_of(name).find(root, Options())
         must(len(found) == 2, f"it finds {len(found)}")
         must([f.clip_id for f in found] == sorted(f.clip_id for f in found), "they are not sorted by clip id")
-        must(len({f.subject_id for f in found}) == 2, "they are not of two subjects")
-        must(all(f.path.is_absolute() and f.path.is_file() for f in found), "a path is not that of a file")
+        must(len({f.subject_id for f in found}) == 2, "they do not belong to two subjects")
+        must(all(f.path.is_absolute() and f.path.is_file() for f in found), "a path is not absolute or not a file")
         must({f.source for f in found} == {layout_of(name).name}, "their source is not the layout's name")
 
 
@@ -54,14 +54,14 @@ def index_is_a_manifest(name: str) -> None:
 
 
 def wrong_paths_are_refused(name: str) -> None:
-    """A path that does not exist and an empty folder are refused with an InputError."""
+    """A path that does not exist and an empty folder are rejected with an InputError."""
     with tempfile.TemporaryDirectory() as folder:
         for path in (Path(folder) / "none", Path(folder)):
             try:
                 layout_of(name).index(path)
             except InputError:
                 continue
-            raise Broken(f"{'an empty folder' if path.exists() else 'a path that does not exist'} is taken")
+            raise Broken(f"{'an empty folder' if path.exists() else 'a path that does not exist'} is accepted")
 
 
 CHECKS = (is_described, finds_its_example, index_is_a_manifest, wrong_paths_are_refused)

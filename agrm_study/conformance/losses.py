@@ -30,7 +30,7 @@ def example(loss: SupervisedLoss, task: Task = THREE) -> tuple[Tensor, Tensor]:
 
 
 def is_a_scalar_with_gradient(name: str) -> None:
-    """The loss is a finite float32 scalar of at least 0 with a gradient for every clip."""
+    """The loss is a finite, non-negative float32 scalar with a gradient for every clip."""
     for task in TASKS:
         loss = loss_of(name, task)
         outputs, labels = example(loss, task)
@@ -44,7 +44,7 @@ def is_a_scalar_with_gradient(name: str) -> None:
 
 
 def probabilities_are_a_distribution(name: str) -> None:
-    """Class probabilities sum to 1 over the task's classes and follow from `logits`."""
+    """Class probabilities sum to 1 over the task's classes and agree with `logits`."""
     for task in TASKS:
         loss = loss_of(name, task)
         outputs, _ = example(loss, task)
@@ -59,7 +59,7 @@ def probabilities_are_a_distribution(name: str) -> None:
 
 
 def descent_helps(name: str) -> None:
-    """Descending the loss makes the labels more probable."""
+    """Gradient descent on the loss makes the labels more probable."""
     for task in TASKS:
         loss = loss_of(name, task)
         outputs, labels = example(loss, task)
@@ -75,7 +75,7 @@ def descent_helps(name: str) -> None:
 
 
 def gradient_is_the_numerical_one(name: str) -> None:
-    """The gradient is the numerical one, also in float64."""
+    """The gradient equals the numerical gradient, in float64."""
     for task in TASKS:
         loss = loss_of(name, task)
         outputs, labels = example(loss, task)
@@ -94,10 +94,8 @@ def half_precision_is_computed_in_float32(name: str) -> None:
             found, log_probs = loss(halves, labels), loss.log_probs(halves)
         must(found.dtype == log_probs.dtype == torch.float32, f"under autocast they are {found.dtype}")
         must(loss(halves, labels).dtype == torch.float32, f"the loss of {dtype} is {loss(halves, labels).dtype}")
-        must(
-            torch.allclose(found, loss(halves.float(), labels)), "the loss differs from that of the same float32 values"
-        )
-        must(torch.allclose(log_probs, loss.log_probs(halves.float())), "log_probs differ from those in float32")
+        must(torch.allclose(found, loss(halves.float(), labels)), "the loss differs from the loss in float32")
+        must(torch.allclose(log_probs, loss.log_probs(halves.float())), "log_probs differ from float32 log_probs")
 
 
 def extreme_outputs_stay_finite(name: str) -> None:
@@ -119,11 +117,11 @@ def the_device_is_not_asked(name: str) -> None:
     loss = loss_of(name)
     outputs, labels = example(loss)
     loss(outputs.to("meta").requires_grad_(), labels.to("meta")).backward()  # type: ignore[no-untyped-call]
-    must(loss.log_probs(outputs.to("meta")).device.type == "meta", "log_probs are on another device")
+    must(loss.log_probs(outputs.to("meta")).device.type == "meta", "log_probs are on a different device")
 
 
 def nothing_is_random(name: str) -> None:
-    """Equal inputs give equal bits, and no random number is drawn."""
+    """Equal inputs give bitwise equal losses, and no random number is drawn."""
     before = torch.get_rng_state()
     loss = loss_of(name)
     outputs, labels = example(loss)

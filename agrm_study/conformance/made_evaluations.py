@@ -1,4 +1,4 @@
-"""Synthetic evaluations of the trials of a synthetic results folder: on an external set, and on corrupted copies."""
+"""Synthetic evaluations of the trials in a synthetic results folder, on an external set and on corrupted copies."""
 
 from __future__ import annotations
 

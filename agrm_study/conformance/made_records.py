@@ -43,12 +43,12 @@ resources: {cpu: 1, gpu: 0}
 """
 
 SITES = 8
-"""Sites of a study whose folds keep sites together."""
+"""Number of sites in a study whose folds keep sites together."""
 SKILL = {"AGRM": 1.5, "w/o MTM": 1.1, "w/o SHPM": 1.25, "w/o both": 0.9}
 
 
 def trial_id(arm: str, task: str, *seed: object) -> str:
-    """Synthetic identity of a trial, from its seed and fold."""
+    """Synthetic trial id, from the arm, the task, the seed and the fold."""
     return hashlib.sha256("/".join(map(str, (arm, task, *seed))).encode()).hexdigest()[:16]
 
 
@@ -70,7 +70,7 @@ def write_results(
 
     Args:
         skill: Arm → separation of its logits, which determines its performance.
-        skip: (arm, task, seed), with folds (arm, task, seed, repeat, fold), planned but not run.
+        skip: (arm, task, seed), or with folds (arm, task, seed, repeat, fold), planned but not run.
         failed: (arm, task, seed), planned but failed.
         twins: Arm → arm with which it shares trials.
         change: Called with each trial's columns and prediction blocks before they are written.
@@ -126,7 +126,7 @@ def split_of(fold: Fold | None) -> str:
 
 
 def in_parts(people: Sequence[dict[str, Any]], study: Study, fold: Fold | None) -> list[dict[str, Any]]:
-    """The rows with the parts of a fold, which tests whole sites if the study requests it; unchanged for a single
+    """The rows with their parts in a fold, which tests whole sites if the study requests it; unchanged for a single
     split."""
     if fold is None or study.splits is None:
         return list(people)
@@ -150,7 +150,7 @@ def labels_of(study: Study) -> tuple[str, ...]:
 
 
 def person_rows(subjects: int, labels: Sequence[str] = LABELS, sites: int = 0) -> list[dict[str, Any]]:
-    """Rows of the `subjects` record: `subjects` test subjects, others in proportion, with labels in rotation and, if
+    """Rows of the `subjects` record: `subjects` test subjects, other parts in proportion, labels in rotation and, if
     there are sites, consecutive blocks of one subject per label at each site."""
     rng = np.random.default_rng(0)
     rows: list[dict[str, Any]] = []

@@ -36,11 +36,11 @@ def _always(check: Callable[[Pooling, str], None], name: str) -> None:
 
 def has_a_docstring(name: str) -> None:
     """The class has a docstring."""
-    must(pooling_class(name).__doc__, "it has none")
+    must(pooling_class(name).__doc__, "the docstring is missing")
 
 
 def holds_no_parameters(name: str) -> None:
-    """It has no parameters and no buffers."""
+    """The layer has no parameters and no buffers."""
     must(layer_of(name).state_dict() == {}, f"it has {', '.join(layer_of(name).state_dict())}")
 
 
@@ -71,20 +71,20 @@ def frames_may_change_places(name: str) -> None:
 
     def check(layer: Pooling, temporal: str) -> None:
         same = torch.allclose(layer(features()), layer(features().flip(2)), atol=1e-6)
-        must(same is (temporal != "flatten"), "the order of frames counts" if not same else "the order is lost")
+        must(same is (temporal != "flatten"), "the order of frames matters" if not same else "the order is lost")
 
     _always(check, name)
 
 
 def every_place_counts(name: str) -> None:
-    """Every position of every frame can change the vector."""
+    """Every position of every frame affects the vector."""
 
     def check(layer: Pooling, temporal: str) -> None:
         reference = torch.zeros(1, 1, STEPS, 7, 5)
         for place in torch.cartesian_prod(torch.arange(STEPS), torch.arange(7), torch.arange(5)).tolist():
             changed = reference.clone()
             changed[(0, 0, *place)] = 1.0
-            must(not torch.equal(layer(changed), layer(reference)), f"frame, row, column {place} does not count")
+            must(not torch.equal(layer(changed), layer(reference)), f"frame, row, column {place} has no effect")
 
     _always(check, name)
 
@@ -95,8 +95,8 @@ def gradients_reach_the_features(name: str) -> None:
     def check(layer: Pooling, temporal: str) -> None:
         volume = features().requires_grad_()
         layer(volume).square().sum().backward()
-        must(volume.grad is not None and torch.isfinite(volume.grad).all(), "they are not finite")
-        must(volume.grad is not None and volume.grad.abs().max() > 0, "there are none")
+        must(volume.grad is not None and torch.isfinite(volume.grad).all(), "some are not finite")
+        must(volume.grad is not None and volume.grad.abs().max() > 0, "all are zero")
 
     _always(check, name)
 
@@ -107,7 +107,7 @@ def clips_do_not_mix(name: str) -> None:
     def check(layer: Pooling, temporal: str) -> None:
         together = layer(features(batch=2))
         alone = torch.cat([layer(clip[None]) for clip in features(batch=2)])
-        must(torch.allclose(together, alone), "a clip's vector depends on the others")
+        must(torch.allclose(together, alone), "a clip's vector depends on other clips")
         per_feature = together.view(2, 4, -1)
         swapped = layer(features().flip(1)).view(2, 4, -1)
         must(torch.allclose(per_feature.sum(2).flip(1), swapped.sum(2), atol=1e-5), "features mix")

@@ -11,28 +11,28 @@ from agrm_study.study.parts.names import short_name
 
 
 def has_its_name_and_a_question(name: str) -> None:
-    """The table has its name and a question that it answers."""
+    """The class defines the name of the table, and the question that the table answers."""
     kind = table_kind(name)
     must(kind.name == short_name(name), f"its name is {kind.name}")
     must(kind.question.endswith("?"), f"its question is {kind.question!r}")
 
 
 def is_made_or_says_why_not(name: str) -> None:
-    """From complete, sparse or missing records the table is created or states why not; gaps raise no error."""
+    """With complete, sparse or missing records, the table is built or `unfit` returns a reason; gaps raise no error."""
     for state in STATES:
         m = made_measurements(state)
         kind = table_kind(name)
         reason = kind.unfit(m)
         if reason is not None:
-            must(reason, f"of {state} records `unfit` gives an empty reason")
+            must(reason, f"with {state} records, `unfit` returns an empty reason")
             continue
         table = kind.build(m)
-        must(isinstance(table, Table), f"of {state} records it is a {type(table).__name__}")
-        must(table.name == short_name(name), f"its file would be called {table.name}")
+        must(isinstance(table, Table), f"with {state} records, `build` returns a {type(table).__name__}")
+        must(table.name == short_name(name), f"its name is {table.name}")
         must(table.caption.strip(), "it has no caption")
-        must(table.partial == m.evidence.partial, "`partial` is not that of the evidence")
+        must(table.partial == m.evidence.partial, "`partial` differs from `partial` of the evidence")
         shown = [entry.text for row in table.rows for entry in row.entries]
-        must(all("nan" not in text.lower().split() for text in shown), f"of {state} records it shows NaN")
+        must(all("nan" not in text.lower().split() for text in shown), f"with {state} records, it shows NaN")
 
 
 def is_equal_in_every_format(name: str) -> None:
@@ -44,8 +44,8 @@ def is_equal_in_every_format(name: str) -> None:
             table, again = kind.build(m), kind.build(m)
             for suffix, render in RENDERERS.items():
                 content = render(table)
-                must(content, f"as {suffix} it is empty")
-                must(content == render(again), f"as {suffix} it differs when it is created again")
+                must(content, f"in the format {suffix}, it is empty")
+                must(content == render(again), f"in the format {suffix}, it differs when it is created again")
 
 
 CHECKS = (has_its_name_and_a_question, is_made_or_says_why_not, is_equal_in_every_format)

@@ -31,7 +31,7 @@ def batches(n: int, n_classes: int = 3) -> list[tuple[Tensor, Tensor]]:
 
 
 def weights_are_weights(name: str) -> None:
-    """Weights are float32 of shape (B,) in [0, 1] without gradient, and the inputs are not modified."""
+    """Weights are float32 of shape (B,) in [0, 1], without gradient, and the inputs are not modified."""
     for n_classes in (2, 3):
         policy = policy_of(name, n_classes)
         for probs, ids in batches(6, n_classes):
@@ -46,7 +46,7 @@ def weights_are_weights(name: str) -> None:
 
 
 def confidence_is_never_punished(name: str) -> None:
-    """Within a batch and class a more confident clip never weighs less."""
+    """Within a batch and class, a more confident clip never has a smaller weight."""
     policy = policy_of(name)
     for probs, ids in batches(10):
         weights = policy.select(probs, ids)
@@ -57,7 +57,7 @@ def confidence_is_never_punished(name: str) -> None:
 
 
 def state_is_restored(name: str) -> None:
-    """A policy restored from its state continues bit for bit, and a saved state does not change afterwards."""
+    """A policy restored from its state gives bitwise equal weights, and a saved state does not change afterwards."""
     steps = batches(8)
     policy = policy_of(name)
     for step in steps[:4]:
@@ -97,8 +97,8 @@ def small_batches_pass(name: str) -> None:
     policy = policy_of(name)
     probs, ids = batches(1)[0]
     must(torch.isfinite(policy.select(probs[:1], ids[:1])).all(), "a batch of one gives weights that are not finite")
-    must(policy.select(probs[:0], ids[:0]).shape == (0,), "an empty batch gives no empty weights")
-    must(torch.isfinite(policy.select(probs, ids)).all(), "the batch after an empty one gives no finite weights")
+    must(policy.select(probs[:0], ids[:0]).shape == (0,), "an empty batch does not give empty weights")
+    must(torch.isfinite(policy.select(probs, ids)).all(), "the batch after an empty batch gives non-finite weights")
 
 
 def no_unlabelled_clips_pass(name: str) -> None:
@@ -111,7 +111,7 @@ def the_device_is_not_asked(name: str) -> None:
     """Selecting never waits for a value from the device (`.item()`, `if tensor:`, `float(tensor)`)."""
     policy = policy_of(name)
     for probs, ids in batches(2):
-        must(policy.select(probs.to("meta"), ids.to("meta")).device.type == "meta", "weights are on another device")
+        must(policy.select(probs.to("meta"), ids.to("meta")).device.type == "meta", "weights are on a different device")
 
 
 CHECKS = (

@@ -83,7 +83,7 @@ def trained(name: str, *, pause: bool = False) -> NDArray[np.floating[Any]]:
 
 
 def results_of(trainer: Trainer, trial: Trial, first: int, last: int) -> list[tuple[bytes, bytes]]:
-    """Train some epochs and return the values that a study records: loss, and predictions on the validation samples."""
+    """Train epochs `first` to `last`; return what a study records: loss, and predictions on the validation samples."""
     found = []
     for epoch in range(first, last + 1):
         loss = training_loss(trainer.run_epoch(epoch), epoch, type(trainer).__name__)
@@ -95,7 +95,7 @@ def results_of(trainer: Trainer, trial: Trial, first: int, last: int) -> list[tu
 
 @cache
 def _first_epoch(name: str) -> tuple[Trainer, Any]:
-    """A trainer after one epoch, and what `run_epoch` returned; checks must not change it."""
+    """A trainer after one epoch, and the value returned by `run_epoch`; checks must not modify the trainer."""
     trainer = begun(name, {}, trial_of(name))
     return trainer, trainer.run_epoch(1)
 
@@ -107,13 +107,13 @@ def _straight(name: str) -> NDArray[np.floating[Any]]:
 
 def has_a_docstring(name: str) -> None:
     """The class has a docstring."""
-    must(own_class("trainer", name).__doc__, "it has none")
+    must(own_class("trainer", name).__doc__, "the docstring is missing")
 
 
 def samples_are_valid(name: str) -> None:
     """Samples are a list of `ags.Sample` that a study accepts, with at least two labels."""
     manifest = trainer_manifest(name, Path(), write=False)
-    must(len({clip.label for clip in manifest.clips}) > 1, "all have one label")
+    must(len({clip.label for clip in manifest.clips}) > 1, "all have the same label")
 
 
 def data_are_the_same_each_time(name: str) -> None:
@@ -130,7 +130,7 @@ def predictions_are_probabilities(name: str) -> None:
 
 
 def samples_are_judged_one_by_one(name: str) -> None:
-    """The prediction of a sample does not depend on the others."""
+    """The prediction for a sample does not depend on other samples."""
     trainer, _ = _first_epoch(name)
     ids = trial_of(name).val[:5]
     together = np.asarray(trainer.predict(ids))
@@ -140,7 +140,7 @@ def samples_are_judged_one_by_one(name: str) -> None:
 
 def equal_seeds_give_equal_results(name: str) -> None:
     """Two training runs with the same seed give equal predictions."""
-    must(np.array_equal(trained(name), _straight(name)), "they differ; draw random numbers from `trial.seed`")
+    must(np.array_equal(trained(name), _straight(name)), "they differ; seed all random numbers with `trial.seed`")
 
 
 def a_resumed_training_is_the_same(name: str) -> None:
@@ -149,14 +149,14 @@ def a_resumed_training_is_the_same(name: str) -> None:
 
 
 def declared_epochs_are_shared(name: str) -> None:
-    """A trial that starts from the state after the epochs of `shared_epochs` equals one that trains them itself."""
+    """A trial that starts after the epochs of `shared_epochs` gives the same results as a trial that trains them."""
     if not overrides("trainer", name, "shared_epochs"):
         return
     changed = dict(changed_options(own_class("trainer", name).Options))
     points: list[dict[str, Any]] = [{}, *({option: value} for option, value in changed.items())]
     own = next((point for point in points if declaration(name, point, MOST_SHARED).last), None)
     if own is None:
-        raise Broken("no epoch is declared, neither with the default options nor with another value of one of them")
+        raise Broken("no epoch is declared with the default options, or with a different value of one of them")
     declared = declaration(name, own, MOST_SHARED)
     unnamed = [option for option in changed if option not in {*declared.names, *own}]
     for option in [*unnamed, *({EPOCHS_NAME} - declared.names)]:
@@ -170,7 +170,7 @@ def declared_epochs_are_shared(name: str) -> None:
             rows = results_of(shared, longer, 1, last)
             rows += results_of(continued(name, shared, own, trial), trial, last + 1, last + 1)
             differs = next((epoch for epoch in range(last + 1) if rows[epoch] != alone[epoch]), None)
-            must(differs is None, f"epoch {(differs or 0) + 1} differs if they had another value of `{option}`")
+            must(differs is None, f"epoch {(differs or 0) + 1} differs if they use a different value of `{option}`")
 
 
 def losses_are_numbers(name: str) -> None:

@@ -69,7 +69,7 @@ def test_what_fails_is_said_in_words_and_the_exit_code_is_1(tmp_path: Path) -> N
     (tmp_path / "bad.py").write_text(BAD)
     done = CliRunner().invoke(app, ["check-part", str(tmp_path / "bad.py")], standalone_mode=False)
     assert done.return_value == 1, done.output
-    assert "fails: Within a batch and class a more confident clip never weighs less." in done.output
+    assert "fails: Within a batch and class, a more confident clip never has a smaller weight." in done.output
     assert "they have a gradient; use `probs_BK.detach()`." in done.output
     assert "no random number is drawn. Found: the losses differ." in done.output
     assert (
