@@ -105,7 +105,7 @@ def test_pictures_beside_a_video_are_no_video(tmp_path, videos):
     [
         (
             lambda d: cv2.imwrite(str(d / "2.png"), np.zeros((64, 96, 3), np.uint8)),
-            "different sizes: 1.png has 128x64, 2",
+            "different sizes: 1.png is 128x64, 2",
         ),
         (lambda d: cv2.imwrite(str(d / "02.png"), np.zeros((64, 128, 3), np.uint8)), "two images have the number 2"),
         (lambda d: cv2.imwrite(str(d / "depth4.png"), np.zeros((64, 128, 3), np.uint8)), "different series"),

@@ -139,7 +139,7 @@ def test_as_many_folds_as_sites_leave_one_site_out():
 def test_fewer_sites_than_folds_are_one_message_with_the_sites():
     with pytest.raises(InputError) as error:
         splits_of(manifest(sites=2), folds=5)
-    for word in ("5 folds of sites require 5 sites", "of 2", "site 0, site 1", "`folds` to at most 2"):
+    for word in ("5 folds of sites require 5 sites", "only 2", "site 0, site 1", "`folds` to at most 2"):
         assert word in str(error.value)
 
 

@@ -18,7 +18,7 @@ from agrm_study.training.data.datasets.walk import name_of_video, walk
 from agrm_study.training.data.names import name_key
 
 DISTINCT = (
-    "Names that differ only in case or Unicode form refer to one child; if they are two children, rename one, or index "
+    "Names that differ only in case or Unicode form refer to one child; for two children, rename one, or index "
     "a table (`--layout manifest`) with a column subject_id."
 )
 
