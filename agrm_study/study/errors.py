@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 SHOWN = 300
 """Maximum number of characters of an invalid value in a message."""
@@ -38,6 +39,15 @@ class InputError(Exception):
         self.given, self.allowed, self.hint = given, allowed, hint
         super().__init__(self.render())
 
+    @property
+    def problems(self) -> tuple[InputError, ...]:
+        """The single errors in this one."""
+        return (self,)
+
+    def parts(self) -> dict[str, Any]:
+        """The arguments from which the error was made, by name."""
+        return {name: getattr(self, name) for name in ("rule", "where", "line", "field", "given", "allowed", "hint")}
+
     def render(self) -> str:
         """The message: location, field, rule, value, allowed values, hint."""
         place = "" if self.where is None else str(self.where)
@@ -57,17 +67,12 @@ class InputErrors(InputError):
     """Several errors in one message, one per line."""
 
     def __init__(self, problems: Iterable[InputError]) -> None:
-        self.problems: tuple[InputError, ...] = tuple(problems)
-        first = self.problems[0]
-        super().__init__(
-            first.rule,
-            where=first.where,
-            line=first.line,
-            field=first.field,
-            given=first.given,
-            allowed=first.allowed,
-            hint=first.hint,
-        )
+        self._problems = tuple(problems)
+        super().__init__(**self._problems[0].parts())
+
+    @property
+    def problems(self) -> tuple[InputError, ...]:
+        return self._problems
 
     def render(self) -> str:
         """The number of errors, followed by one line per error."""
@@ -75,7 +80,11 @@ class InputErrors(InputError):
 
 
 def raise_together(problems: Sequence[InputError]) -> None:
-    """Raise the problems as one error; has no effect if there are none."""
+    """Raise the problems as one error; has no effect if there are none.
+
+    Raises:
+        InputError: The single error, or an `InputErrors` with all of them.
+    """
     if len(problems) == 1:
         raise problems[0]
     if problems:

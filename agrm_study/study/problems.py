@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from agrm_study.study.document import Document, KeyPath
-from agrm_study.study.errors import InputError, InputErrors
+from agrm_study.study.errors import InputError, raise_together
 
 
 def dotted(path: tuple[str | int, ...]) -> str:
@@ -109,7 +109,7 @@ class Problems:
     def extend(self, problems: Iterable[InputError]) -> None:
         """Add several errors."""
         for problem in problems:
-            for single in problem.problems if isinstance(problem, InputErrors) else (problem,):
+            for single in problem.problems:
                 if (text := single.render()) not in self._told:
                     self._told.add(text)
                     self._found.append(single)
@@ -124,10 +124,7 @@ class Problems:
         Raises:
             InputError: The single error, or an `InputErrors` with all of them.
         """
-        if len(self._found) == 1:
-            raise self._found[0]
-        if self._found:
-            raise InputErrors(self._found)
+        raise_together(self._found)
 
 
 Names = Mapping[str, Iterable[str]]

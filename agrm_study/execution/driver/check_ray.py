@@ -12,7 +12,7 @@ from agrm_study.execution.fitness.finding import Finding, note, ok, problem
 from agrm_study.execution.resources.capacity import Resources, alive_nodes, in_words
 from agrm_study.execution.resources.folders import existing
 from agrm_study.records.location import Location
-from agrm_study.study.errors import InputError, InputErrors
+from agrm_study.study.errors import InputError
 
 
 def check_ray(address: str | None, results: str) -> Iterator[Finding]:
@@ -48,7 +48,7 @@ def _check_nodes(results: str) -> Iterator[Finding]:
     try:
         notes = check_cluster(place, on_gpus=gpus, below="")
     except InputError as error:
-        for each in error.problems if isinstance(error, InputErrors) else (error,):
+        for each in error.problems:
             yield problem("nodes", str(each).removesuffix(f". {each.hint}"), each.hint or "")
         return
     except OSError as error:

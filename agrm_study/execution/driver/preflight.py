@@ -19,7 +19,7 @@ from agrm_study.execution.driver import node_facts
 from agrm_study.execution.resources.capacity import alive_nodes
 from agrm_study.execution.trial.versions import difference, own_versions
 from agrm_study.records.location import Location
-from agrm_study.study.errors import InputError, InputErrors
+from agrm_study.study.errors import InputError, raise_together
 
 NODE_S: Final = 90.0
 """Timeout for the responses of all nodes, in seconds; on each node, a worker must start and import its libraries."""
@@ -203,5 +203,4 @@ def _refuse(unfit: Iterable[Unfit]) -> None:
         InputError(rule, where=", ".join(nodes), given=given, allowed=allowed, hint=hint)
         for (rule, given, hint, allowed), nodes in alike.items()
     ]
-    if problems:
-        raise problems[0] if len(problems) == 1 else InputErrors(problems)
+    raise_together(problems)

@@ -12,8 +12,6 @@ from typing import Any, get_args
 
 from agrm_study.study.errors import InputError, InputErrors
 
-_FIELDS = ("rule", "where", "line", "field", "given", "allowed", "hint")
-
 
 @dataclass(frozen=True, slots=True)
 class Job:
@@ -87,8 +85,7 @@ class Refused:
     @classmethod
     def of(cls, error: InputError) -> Refused:
         """The message for an error."""
-        problems = error.problems if isinstance(error, InputErrors) else (error,)
-        return cls([{name: getattr(problem, name) for name in _FIELDS} for problem in problems])
+        return cls([problem.parts() for problem in error.problems])
 
     def error(self) -> InputError:
         """The error that was raised."""

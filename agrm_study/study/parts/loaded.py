@@ -148,8 +148,7 @@ def _execute(source: PartSource) -> Defined:
         with _importable(source) as entry:
             importlib.import_module(entry)
     except InputError as problem:
-        raise InputError(problem.rule, where=where, field=problem.field, given=problem.given, allowed=problem.allowed,
-                         hint=problem.hint) from None  # fmt: skip
+        raise InputError(**problem.parts() | {"where": where, "line": None}) from None
     except Exception as error:
         line = _line_in(error, source)
         raise InputError(
