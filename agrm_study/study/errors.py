@@ -79,16 +79,19 @@ class InputErrors(InputError):
         return "\n".join([f"{len(self.problems)} problems:", *(f"  {problem.render()}" for problem in self.problems)])
 
 
+def together(problems: Sequence[InputError]) -> InputError:
+    """The single error, or an `InputErrors` with all of them."""
+    return problems[0] if len(problems) == 1 else InputErrors(problems)
+
+
 def raise_together(problems: Sequence[InputError]) -> None:
     """Raise the problems as one error; has no effect if there are none.
 
     Raises:
-        InputError: The single error, or an `InputErrors` with all of them.
+        InputError: See `together`.
     """
-    if len(problems) == 1:
-        raise problems[0]
     if problems:
-        raise InputErrors(problems)
+        raise together(problems)
 
 
 def _shortened(text: str) -> str:

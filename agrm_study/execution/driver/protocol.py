@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, get_args
 
-from agrm_study.study.errors import InputError, InputErrors
+from agrm_study.study.errors import InputError, together
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +89,7 @@ class Refused:
 
     def error(self) -> InputError:
         """The error that was raised."""
-        problems = [InputError(**problem) for problem in self.problems]
-        return problems[0] if len(problems) == 1 else InputErrors(problems)
+        return together([InputError(**problem) for problem in self.problems])
 
 
 @dataclass(frozen=True, slots=True)
