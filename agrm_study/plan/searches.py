@@ -12,11 +12,10 @@ from agrm_study.plan.trial import TrialSpec
 from agrm_study.study.arm_names import arm_name, rounded, symbols
 from agrm_study.study.errors import InputError
 from agrm_study.study.frozen_layers import LayerNames
-from agrm_study.study.merge import Tree, build_recipe, with_settings
+from agrm_study.study.merge import build_recipe, with_values
 from agrm_study.study.problems import Place, Places, Problems
 from agrm_study.study.recipe import Recipe
 from agrm_study.study.search_space import Dimension, SearchSettings
-from agrm_study.study.settings import Setting
 from agrm_study.study.study import Arm, Study
 
 
@@ -83,13 +82,10 @@ class PlannedSearch:
             InputError: If a value is not valid in a recipe.
         """
         place = Place(self.study.path)
-        tree: Tree = with_settings(
-            self.base.settings(), [Setting(name, value, place) for name, value in settings.items()]
-        )
         problems = Problems()
         prefix = "search.space: " if self.arm is None else f"tuning of {self.arm.name}: "
         recipe = build_recipe(
-            tree,
+            with_values(self.base.settings(), settings),
             Places(place),
             problems,
             {},
@@ -159,7 +155,7 @@ def idle_dimensions(study: Study, arm: Arm) -> dict[str, str]:
     found = {name: why for name, why in idle_settings(arm.recipe).items() if name in space}
     for name, dimension in space.items():
         for value in dimension.probes if found else ():
-            tree = with_settings(arm.recipe.settings(), [Setting(name, value, Place(study.path))])
+            tree = with_values(arm.recipe.settings(), {name: value})
             recipe = build_recipe(tree, Places(Place(study.path)), Problems(), {}, parts=study.parts)
             if recipe is not None:
                 idle = idle_settings(recipe)

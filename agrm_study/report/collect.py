@@ -28,13 +28,11 @@ from agrm_study.report.evaluated import evaluated_kinds
 from agrm_study.report.evidence import ArmInfo, Evidence, Planned, StudyInfo
 from agrm_study.study.analysis import analysis_settings
 from agrm_study.study.errors import InputError
-from agrm_study.study.merge import with_settings
+from agrm_study.study.merge import with_values
 from agrm_study.study.no_results import no_results
 from agrm_study.study.parts.use import with_full_names
-from agrm_study.study.problems import Place
 from agrm_study.study.recipe import Recipe
 from agrm_study.study.resolved import read_resolved
-from agrm_study.study.settings import Setting
 from agrm_study.study.study import Study
 
 
@@ -193,8 +191,7 @@ def study_info(study: Study, planned: Sequence[Planned], trials: pd.DataFrame) -
 
 
 def _promoted(study: Study, arm: str, params: dict[str, Any]) -> ArmInfo:
-    nowhere = Place(None)
-    tree = with_settings(study.base.settings(), [Setting(name, value, nowhere) for name, value in params.items()])
+    tree = with_values(study.base.settings(), params)
     recipe = with_full_names(Recipe.model_validate_json(json.dumps(tree)), study.parts)
     return ArmInfo(name=arm, settings=params, recipe=recipe)
 

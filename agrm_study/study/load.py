@@ -8,8 +8,6 @@ from pathlib import Path, PurePath
 from types import MappingProxyType
 from typing import Any
 
-from pydantic import ValidationError
-
 from agrm_study.study.arms import build, build_arms, draft_arms, try_dimensions
 from agrm_study.study.checks import check_study
 from agrm_study.study.document import Document, read_yaml
@@ -37,7 +35,7 @@ from agrm_study.study.spec import ReportRequest, StudyFile, reference_of
 from agrm_study.study.study import Study
 from agrm_study.study.task_entries import tasks_of
 from agrm_study.study.tasks import task_to_plain
-from agrm_study.study.translate import translate
+from agrm_study.study.translate import validated
 from agrm_study.study.tuning import check_tuning
 
 PARTS = {"arms": "arm", "grid": "factor", "search": "dimension"}
@@ -201,9 +199,9 @@ def _read_spec(loading: Loading) -> StudyFile | None:
         )
         value = value | {"arms": None}
     try:
-        spec = StudyFile.model_validate_json(json.dumps(value), strict=True)
-    except ValidationError as fault:
-        problems.extend(map(_with_recipe_hint, translate(fault, loading.places, model=StudyFile)))
+        spec = validated(StudyFile, value, loading.places)
+    except InputError as fault:
+        problems.extend(map(_with_recipe_hint, fault.problems))
         return None
     return spec if len(problems) == before else None
 

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import copy
-import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from pydantic import ValidationError
-
-from agrm_study.study.errors import did_you_mean
+from agrm_study.study.errors import InputError, did_you_mean
 from agrm_study.study.frozen_layers import LayerNames, frozen_layer_errors
 from agrm_study.study.parts.source import OwnPart
 from agrm_study.study.parts.use import check_options, with_full_names
@@ -17,7 +14,7 @@ from agrm_study.study.problems import Names, Places, Problems
 from agrm_study.study.recipe import Model, Recipe
 from agrm_study.study.settings import MEMORIES, Setting, known_settings, value_of
 from agrm_study.study.tasks import Task
-from agrm_study.study.translate import translate
+from agrm_study.study.translate import validated
 
 Tree = dict[str, Any]
 """Settings of a recipe as nested plain values, as in its JSON form."""
@@ -27,19 +24,24 @@ ORDINAL_LOSS = "corn"
 
 
 def with_settings(tree: Tree, settings: Iterable[Setting]) -> Tree:
-    """A copy of merged settings with some of them replaced; later values take precedence, lists are replaced entirely.
+    """`with_values` for the values of settings with distinct names."""
+    return with_values(tree, {setting.name: setting.value for setting in settings})
+
+
+def with_values(tree: Tree, values: Mapping[str, Any]) -> Tree:
+    """A copy of merged settings with some of them replaced, by dotted name; lists are replaced entirely.
 
     A moving average specified per step also replaces an earlier memory in epochs (`MEMORIES`), and vice versa.
     """
     result = copy.deepcopy(tree)
-    for setting in settings:
-        *sections, leaf = setting.name.split(".")
+    for name, value in values.items():
+        *sections, leaf = name.split(".")
         group = result
         for section in sections:
             inner = group.get(section)
             group[section] = group = inner if isinstance(inner, dict) else {}
-        group[leaf] = copy.deepcopy(setting.value)
-        if setting.name in MEMORIES.values() and group.get("memory_epochs") is not None:
+        group[leaf] = copy.deepcopy(value)
+        if name in MEMORIES.values() and group.get("memory_epochs") is not None:
             group["memory_epochs"] = None
     return result
 
@@ -84,10 +86,9 @@ def build_recipe(
         layers: Layer names of a backbone, for checking `model.freeze`; None disables this check.
     """
     try:
-        # JSON mode: lists become tuples and text paths, but nothing else is converted (no "5" for 5, no true for 1).
-        recipe = Recipe.model_validate_json(json.dumps(tree), strict=True)
-    except ValidationError as fault:
-        problems.extend(translate(fault, places, model=Recipe, prefix=prefix))
+        recipe = validated(Recipe, tree, places, prefix=prefix)
+    except InputError as fault:
+        problems.extend(fault.problems)
         return None
     before = len(problems)
     for field, known in names.items():

@@ -37,13 +37,15 @@ class Places:
     by_path: dict[KeyPath, Place] = field(default_factory=dict)
 
     @staticmethod
-    def of(document: Document, *, under: KeyPath = ()) -> Places:
-        """The locations in one part of a document, with paths relative to that part."""
-        size = len(under)
-        by_path = {
-            path[size:]: Place(document.source, line) for path, line in document.lines.items() if path[:size] == under
-        }
-        return Places(Place(document.source, document.line(under)), by_path)
+    def of(document: Document) -> Places:
+        """The locations in a document."""
+        by_path = {path: Place(document.source, line) for path, line in document.lines.items()}
+        return Places(Place(document.source, document.line(())), by_path)
+
+    def inside(self, path: KeyPath) -> Places:
+        """The locations in one value, with paths relative to that value."""
+        size = len(path)
+        return Places(self.find(path), {at[size:]: place for at, place in self.by_path.items() if at[:size] == path})
 
     def note(self, path: KeyPath, place: Place) -> None:
         """Record ``place`` as the latest location of the value at ``path`` and of everything in it."""

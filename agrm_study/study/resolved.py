@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -12,8 +11,8 @@ from typing import Any, Final
 from pydantic import TypeAdapter, ValidationError
 
 from agrm_study.study.document import decode_yaml, dump_yaml, read_yaml
-from agrm_study.study.errors import InputError
-from agrm_study.study.merge import with_settings
+from agrm_study.study.errors import InputError, InputErrors
+from agrm_study.study.merge import with_values
 from agrm_study.study.parts.source import OwnPart
 from agrm_study.study.parts.use import with_full_names
 from agrm_study.study.problems import Place, Places
@@ -21,13 +20,12 @@ from agrm_study.study.recipe import Recipe
 from agrm_study.study.resources import ArmResources, Resources
 from agrm_study.study.search_space import ArmTune, Dimension, Search, Tune
 from agrm_study.study.seeds import Race
-from agrm_study.study.settings import Setting
 from agrm_study.study.spec import ReportRequest, StudyFile
 from agrm_study.study.splits import Splits
 from agrm_study.study.study import Arm, Study, Tuned
 from agrm_study.study.task_entries import TaskEntries, entries_to_plain, tasks_of
 from agrm_study.study.temporary import replacing
-from agrm_study.study.translate import translate
+from agrm_study.study.translate import M, translate, validated
 
 RESOLVED_VERSION: Final = 1
 """Incremented when a key of the resolved study is renamed or removed, or its meaning changes."""
@@ -94,67 +92,54 @@ def study_from_dict(value: Any, *, where: Path | None = None) -> Study:
             hint="Use the version of agrm-study that wrote it.",
         )
     places = Places(Place(where))
-    model: Any = Recipe
+
+    def optional(model: type[M], item: Any) -> M | None:
+        return None if item is None else validated(model, item, places)
+
     try:
         parts = tuple(OwnPart(**part) for part in value.get("parts", ()))
-        base = with_full_names(_strict(Recipe, value["base"]), parts)
 
         def recipe_with(settings: Mapping[str, Any]) -> Recipe:
-            given = [Setting(name, item, places.default) for name, item in settings.items()]
-            return with_full_names(_strict(Recipe, with_settings(value["base"], given)), parts)
+            return with_full_names(validated(Recipe, with_values(value["base"], settings), places), parts)
 
-        arms = []
-        for arm in value["arms"]:
-            pinned = _strict(ArmResources, arm.get("resources", {})).accelerator
-            offset = arm.get("seed_offset", 0)
-            arms.append(
-                Arm(
-                    name=arm["name"],
-                    settings=dict(arm["settings"]),
-                    recipe=recipe_with(arm["settings"]),
-                    accelerator=pinned,
-                    seed_offset=offset,
-                    space=None if "tune" not in arm else _strict(ArmTune, arm["tune"]).space,
-                    tuned={
-                        task: Tuned(settings=chosen, recipe=recipe_with(arm["settings"] | chosen))
-                        for task, chosen in arm.get("tuned", {}).items()
-                    },
-                )
+        base = recipe_with({})
+        arms = tuple(
+            Arm(
+                name=arm["name"],
+                settings=dict(arm["settings"]),
+                recipe=recipe_with(arm["settings"]),
+                accelerator=validated(ArmResources, arm.get("resources", {}), places).accelerator,
+                seed_offset=arm.get("seed_offset", 0),
+                space=None if "tune" not in arm else validated(ArmTune, arm["tune"], places).space,
+                tuned={
+                    task: Tuned(settings=chosen, recipe=recipe_with(arm["settings"] | chosen))
+                    for task, chosen in arm.get("tuned", {}).items()
+                },
             )
-        model = StudyFile
-        tasks = tasks_of(_TASKS.validate_python(value["tasks"]))
-        model = Search
-        search = None if value["search"] is None else _strict(Search, value["search"])
-        model = Tune
-        tune = None if value.get("tune") is None else _strict(Tune, value["tune"])
-        model = Race
-        race = None if value.get("race") is None else _strict(Race, value["race"])
-        model = Splits
-        splits = None if value.get("splits") is None else _strict(Splits, value["splits"])
-        model = Resources
-        resources = _strict(Resources, value["resources"])
-        model = ReportRequest
-        report = _strict(ReportRequest, value["report"])
+            for arm in value["arms"]
+        )
         return Study(
-            tasks=tasks,
+            tasks=tasks_of(_TASKS.validate_python(value["tasks"])),
             seeds=tuple(value["seeds"]),
             factors=tuple(value["factors"]),
             overrides=tuple(value["overrides"]),
-            arms=tuple(arms),
-            search=search,
-            tune=tune,
-            race=race,
-            splits=splits,
-            resources=resources,
+            arms=arms,
+            search=optional(Search, value["search"]),
+            tune=optional(Tune, value.get("tune")),
+            race=optional(Race, value.get("race")),
+            splits=optional(Splits, value.get("splits")),
+            resources=validated(Resources, value["resources"], places),
             sharing=value.get("sharing", True),
             keep_weights=value.get("keep_weights", "all"),
-            report=report,
+            report=validated(ReportRequest, value["report"], places),
             base=base,
             parts=parts,
             **{key: value[key] for key in _PLAIN},
         )
     except ValidationError as fault:
-        raise translate(fault, places, model=model)[0] from None
+        raise translate(fault, places, model=StudyFile)[0] from None
+    except InputErrors as fault:
+        raise fault.problems[0] from None
     except (KeyError, TypeError, AttributeError) as fault:
         raise InputError(f"is not a resolved study: {fault}", where=where) from None
 
@@ -243,7 +228,3 @@ def _check_digest(content: bytes, where: Path) -> None:
             where=where,
             hint="`agrm-study run` of the same study writes it again.",
         )
-
-
-def _strict(model: Any, value: Any) -> Any:
-    return model.model_validate_json(json.dumps(value), strict=True)

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, ValidationError, WithJsonSchema, model_validator
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
+from agrm_study.study.errors import InputError
 from agrm_study.study.problems import Place, Places
 from agrm_study.study.section import MAX_SEED, Section
-from agrm_study.study.translate import Rule, translate
+from agrm_study.study.translate import Rule, validated
 
 MAX_TRIALS = 1_000_000
 """Maximum number of trials of a study; a larger plan is almost certainly a mistake and would exhaust memory."""
@@ -127,9 +128,9 @@ def _read_race(value: Mapping[str, Any]) -> Race:
     if list(value) != ["race"] or not isinstance(value["race"], Mapping):
         raise Rule("must be {race: {…}} if it is a group", allowed=ALLOWED)
     try:
-        return Race.model_validate(value["race"], strict=True)
-    except ValidationError as fault:
-        problem = translate(fault, Places(Place(None)), model=Race, prefix="race.")[0]
+        return validated(Race, value["race"], Places(Place(None)), prefix="race.")
+    except InputError as fault:
+        problem = fault.problems[0]
     given = "" if problem.given is None else f", not {problem.given!r}"
     rule = f"{problem.field} {problem.rule}{given}" if problem.field != "race" else problem.rule
     raise Rule(rule, allowed=problem.allowed or ALLOWED, hint=problem.hint)

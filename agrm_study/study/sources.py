@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-
-from pydantic import ValidationError
 
 from agrm_study.study.document import parse_yaml, read_yaml
 from agrm_study.study.errors import InputError, did_you_mean
@@ -16,7 +13,7 @@ from agrm_study.study.loading import Loading
 from agrm_study.study.problems import Place, Places, Problems
 from agrm_study.study.settings import Setting, known_settings, read_settings, resolve_path, suggest_setting
 from agrm_study.study.spec import PresetFile, StudyFile
-from agrm_study.study.translate import translate
+from agrm_study.study.translate import validated
 
 NOT_BY_OPTION = {
     "arms": "Edit the arms in the study file.",
@@ -91,9 +88,9 @@ def preset_layer(name: str | None, loading: Loading) -> list[Setting]:
     document = read_yaml(found)
     preset, own = document.value if document.value is not None else {}, Places.of(document)
     try:
-        PresetFile.model_validate_json(json.dumps(preset), strict=True)
-    except ValidationError as fault:
-        loading.problems.extend(translate(fault, own, model=PresetFile))
+        validated(PresetFile, preset, own)
+    except InputError as fault:
+        loading.problems.extend(fault.problems)
         return []
     for key in ("tasks", "seeds", "split_seed"):
         if key in preset:

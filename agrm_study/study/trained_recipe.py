@@ -6,11 +6,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from agrm_study.study.merge import with_settings
+from agrm_study.study.merge import with_values
 from agrm_study.study.parts.use import as_trained
-from agrm_study.study.problems import Place
 from agrm_study.study.recipe import Recipe
-from agrm_study.study.settings import Setting
 from agrm_study.study.splits import in_fold
 from agrm_study.study.study import Study
 from agrm_study.study.tasks import task_to_plain
@@ -23,8 +21,7 @@ def trained_recipe(study: Study, row: Mapping[str, Any]) -> Recipe:
         study: The study as it was run.
         row: Columns ``task``, ``seed``, ``split_seed``, ``fold`` and ``params`` of the `trials` record.
     """
-    settings = [Setting(name, value, Place(None)) for name, value in json.loads(row["params"]).items()]
-    tree = with_settings(study.base.settings(), settings)
+    tree = with_values(study.base.settings(), json.loads(row["params"]))
     tree |= {
         "task": task_to_plain(study.task(str(row["task"]))),
         "seed": int(row["seed"]),

@@ -1,17 +1,21 @@
-"""Translation of pydantic validation errors into messages for users who do not know Python."""
+"""Validation by pydantic, with errors in messages for users who do not know Python."""
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, get_args, get_origin
+from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin
 
-from agrm_study.study.errors import InputError, did_you_mean
+from pydantic import BaseModel, ValidationError
+
+from agrm_study.study.errors import InputError, did_you_mean, together
 from agrm_study.study.problems import Places, dotted
 
 if TYPE_CHECKING:
-    from pydantic import BaseModel, ValidationError
     from pydantic_core import ErrorDetails
+
+M = TypeVar("M", bound=BaseModel)
 
 _RULES: dict[str, str] = {
     "missing": "is required",
@@ -38,13 +42,28 @@ _RULES: dict[str, str] = {
 }
 
 
-def translate(
-    fault: ValidationError,
-    places: Places,
-    *,
-    model: type[BaseModel],
-    prefix: str = "",
-) -> list[InputError]:
+def validated(model: type[M], value: Any, places: Places, *, prefix: str = "") -> M:
+    """An instance of a model from plain JSON values.
+
+    In the JSON mode of pydantic, lists become tuples and text paths; in the strict mode, nothing else is converted: no
+    "5" for 5, no true for 1.
+
+    Args:
+        model: The model.
+        value: Plain values.
+        places: Locations of the values, by path.
+        prefix: Prefix of the dotted field in messages.
+
+    Raises:
+        InputError: If any rule is violated; see `translate`.
+    """
+    try:
+        return model.model_validate_json(json.dumps(value), strict=True)
+    except ValidationError as fault:
+        raise together(translate(fault, places, model=model, prefix=prefix)) from None
+
+
+def translate(fault: ValidationError, places: Places, *, model: type[BaseModel], prefix: str = "") -> list[InputError]:
     """The errors in a pydantic validation error, one for each violated rule, in the order of the file.
 
     Args:
@@ -142,8 +161,6 @@ def _plain(message: str) -> str:
 
 def fields_at(model: type[BaseModel], path: tuple[str | int, ...]) -> tuple[str, ...]:
     """The valid keys of the group at ``path`` in a model; empty if the value is not a group."""
-    from pydantic import BaseModel as Base
-
     current: Any = model
     keyed = False
     for part in path:
@@ -153,11 +170,15 @@ def fields_at(model: type[BaseModel], path: tuple[str | int, ...]) -> tuple[str,
             keyed = False
             continue
         info = next((i for name, i in current.model_fields.items() if part in (name, i.alias)), None)
-        inner = None if info is None else _first(info.annotation, lambda t: isinstance(t, type) and issubclass(t, Base))
+        inner = None if info is None else _first(info.annotation, _is_model)
         if info is None or inner is None:
             return ()
         current, keyed = inner, _first(info.annotation, lambda t: get_origin(t) is dict) is not None
     return tuple(info.alias or name for name, info in current.model_fields.items())
+
+
+def _is_model(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
 
 
 def _first(annotation: Any, wanted: Callable[[Any], bool]) -> Any:

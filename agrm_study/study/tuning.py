@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from agrm_study.study.arms import check_factors, try_dimensions
 from agrm_study.study.document import KeyPath
 from agrm_study.study.loading import Loading
-from agrm_study.study.merge import with_settings
+from agrm_study.study.merge import with_values
 from agrm_study.study.seeds import Race
-from agrm_study.study.settings import MEMORIES, Setting
+from agrm_study.study.settings import MEMORIES
 from agrm_study.study.spec import StudyFile
 from agrm_study.study.study import Arm
 
@@ -54,8 +54,7 @@ def check_tuning(spec: StudyFile, arms: Sequence[Arm], loading: Loading) -> None
             hint = "Remove it here, or give this arm a space without it, `tune: {space: {…}}`."
             loading.note(("arms", position, "set", both[1]), rule, hint=hint)
         elif entry.name in built:
-            place = loading.places.find(("arms", position, "name"))
-            tree = with_settings(loading.tree, [Setting(name, value, place) for name, value in own.items()])
+            tree = with_values(loading.tree, own)
             try_dimensions(space, usable, loading, at=path, tree=tree, prefix=f"tuning of {entry.name}: ")
     _check_options(spec, loading)
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from pydantic import ValidationError
-
-from agrm_study.study.errors import did_you_mean
+from agrm_study.study.errors import InputError, did_you_mean
 from agrm_study.study.options import OptionValues
 from agrm_study.study.parts.kinds import KINDS, Kind
 from agrm_study.study.parts.loaded import own_class
@@ -17,7 +14,7 @@ from agrm_study.study.parts.source import OwnPart
 from agrm_study.study.problems import Places, Problems, dotted
 from agrm_study.study.recipe import Recipe
 from agrm_study.study.section import Section
-from agrm_study.study.translate import translate
+from agrm_study.study.translate import validated
 
 
 def with_full_names(recipe: Recipe, parts: Iterable[OwnPart]) -> Recipe:
@@ -88,11 +85,9 @@ def check_options(
         model = own_class(kind.name, full_name(part.name, part.source)).Options
         own = {option: value for option, value in section.options.items() if option in model.model_fields}
         try:
-            model.model_validate_json(json.dumps(own), strict=True)
-        except ValidationError as fault:
-            inner = {at[len(path) :]: place for at, place in places.by_path.items() if at[: len(path)] == path}
-            here = Places(places.find(path), inner)
-            problems.extend(translate(fault, here, model=model, prefix=f"{prefix}{kind.options}."))
+            validated(model, own, places.inside(path), prefix=f"{prefix}{kind.options}.")
+        except InputError as fault:
+            problems.extend(fault.problems)
 
 
 def _sections(recipe: Recipe) -> Iterator[tuple[Kind, list[str], str, Any]]:
