@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
 from agrm_study.study.document import KeyPath
 from agrm_study.study.errors import did_you_mean
@@ -16,6 +16,8 @@ from agrm_study.study.parts.kinds import KINDS
 from agrm_study.study.problems import Place, Places, Problems
 from agrm_study.study.recipe import Recipe
 from agrm_study.study.section import Section
+
+S = TypeVar("S", bound=Section)
 
 PATH_SETTINGS = ("data.manifest", "data.split_file", "model.weights")
 """Settings whose value is a file; relative paths are resolved against the folder of the file with the setting."""
@@ -43,7 +45,7 @@ class Setting:
     place: Place
 
 
-def section_of(annotation: Any) -> tuple[type[Section] | None, bool]:
+def _section_of(annotation: Any) -> tuple[type[Section] | None, bool]:
     """The section type in the annotation of a field, if any, and whether the field may be null."""
     if get_origin(annotation) in (Union, UnionType):
         parts = get_args(annotation)
@@ -55,17 +57,24 @@ def section_of(annotation: Any) -> tuple[type[Section] | None, bool]:
 
 
 @cache
+def _annotations() -> Mapping[str, Any]:
+    """Types of all fields of a recipe by dotted name, including sections."""
+
+    def walk(section: type[Section], prefix: str) -> Iterator[tuple[str, Any]]:
+        for name, info in section.model_fields.items():
+            yield f"{prefix}{name}", info.annotation
+            inner, _ = _section_of(info.annotation)
+            if inner is not None:
+                yield from walk(inner, f"{prefix}{name}.")
+
+    return dict(walk(Recipe, ""))
+
+
+@cache
 def known_settings() -> tuple[str, ...]:
     """Dotted names of all settings that a study may set, excluding sections."""
-
-    def walk(section: type[Section], prefix: str) -> list[str]:
-        names = []
-        for name, info in section.model_fields.items():
-            inner, _ = section_of(info.annotation)
-            names.extend(walk(inner, f"{prefix}{name}.") if inner else [f"{prefix}{name}"])
-        return names
-
-    return tuple(name for name in walk(Recipe, "") if name not in SET_BY_THE_STUDY)
+    plain = (name for name, annotation in _annotations().items() if _section_of(annotation)[0] is None)
+    return tuple(name for name in plain if name not in SET_BY_THE_STUDY)
 
 
 def default_of(name: str) -> Any:
@@ -78,14 +87,7 @@ def default_of(name: str) -> Any:
 
 def choices_of(name: str) -> list[str]:
     """The valid values of a categorical setting; empty for numbers and free text."""
-    section: type[Section] = Recipe
-    *groups, leaf = name.split(".")
-    for group in groups:
-        inner, _ = section_of(section.model_fields[group].annotation)
-        if inner is None:
-            return []
-        section = inner
-    annotation = section.model_fields[leaf].annotation
+    annotation = _annotations()[name]
     if annotation is bool:
         return ["true", "false"]
     return [str(value) for value in get_args(annotation)] if get_origin(annotation) is Literal else []
@@ -102,6 +104,12 @@ def value_of(recipe: Recipe, name: str) -> Any:
     for part in name.split("."):
         value = value.get(part) if isinstance(value, OptionValues) else None if value is None else getattr(value, part)
     return value
+
+
+def replaced(section: S, name: str, value: Any) -> S:
+    """A copy of a recipe, or of a section, with one value replaced by dotted name, without validation."""
+    head, _, rest = name.partition(".")
+    return section.model_copy(update={head: replaced(getattr(section, head), rest, value) if rest else value})
 
 
 def option_group(name: str) -> str | None:
@@ -139,12 +147,11 @@ def _walk(group: Any, places: Places, problems: Problems, prefix: str, at: KeyPa
     for key, value in group.items():
         path = (*at, key)
         place, name = places.find(path), f"{prefix}{key}"
-        section, optional, exists = _lookup(name)
-        if name in SET_BY_THE_STUDY or not exists:
-            rule, hint = refusal(name) or ("", "")
-            problems.add(place, rule, field=name, hint=hint)
-        elif section is not None and not (value is None and optional):
+        section, optional = _section_of(_annotations().get(name))
+        if section is not None and not (value is None and optional):
             _walk(value, places, problems, f"{name}.", path, found)
+        elif section is None and (broken := refusal(name)) is not None:
+            problems.add(place, broken[0], field=name, hint=broken[1])
         elif name in found:
             problems.given_twice(name, place, found[name].place)
         elif _has_interpolation(value):
@@ -155,27 +162,13 @@ def _walk(group: Any, places: Places, problems: Problems, prefix: str, at: KeyPa
             found[name] = Setting(name, value, place)
 
 
-def _lookup(name: str) -> tuple[type[Section] | None, bool, bool]:
-    """The section with a dotted name (None for a plain setting), whether it may be null, and whether the name
-    exists."""
-    if option_group(name) is not None:
-        return None, False, True
-    section: type[Section] | None = Recipe
-    optional = False
-    for part in name.split("."):
-        if section is None or part not in section.model_fields:
-            return None, False, False
-        section, optional = section_of(section.model_fields[part].annotation)
-    return section, optional, True
-
-
 def refusal(name: str) -> tuple[str, str] | None:
     """The violated rule and a hint if a dotted name cannot be varied or set by an arm; otherwise None."""
     if name in known_settings() or option_group(name) is not None:
         return None
     if name in SET_BY_THE_STUDY:
         return "is not a setting of an arm or a recipe", SET_BY_THE_STUDY[name]
-    section, _, _ = _lookup(name)
+    section, _ = _section_of(_annotations().get(name))
     if section is not None:
         return (
             "is a group of settings, not a single setting",
