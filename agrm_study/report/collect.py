@@ -25,7 +25,8 @@ from agrm_study.report.checks.plan import check_plan
 from agrm_study.report.checks.trials import check_trials
 from agrm_study.report.collect_cells import VERSIONS, cells_of
 from agrm_study.report.evaluated import evaluated_kinds
-from agrm_study.report.evidence import ArmInfo, Evidence, Planned, StudyInfo
+from agrm_study.report.evidence import Evidence
+from agrm_study.report.study_info import ArmInfo, Planned, StudyInfo
 from agrm_study.study.analysis import analysis_settings
 from agrm_study.study.errors import InputError
 from agrm_study.study.merge import with_values

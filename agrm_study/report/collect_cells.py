@@ -18,9 +18,10 @@ from agrm_study.report.cells import Cell
 from agrm_study.report.checks.finding import Finding
 from agrm_study.report.checks.people import People
 from agrm_study.report.checks.predictions import Expected, check_predictions
-from agrm_study.report.evidence import ArmInfo, Evidence, Planned, StudyInfo
+from agrm_study.report.evidence import Evidence
 from agrm_study.report.pooled_folds import incomplete_rule, pool, pooled_probabilities, row_of, rows_of
 from agrm_study.report.predictions import PredictionRows, TrialPredictions, subject_probabilities
+from agrm_study.report.study_info import ArmInfo, Planned, StudyInfo
 from agrm_study.statistics.arrays import Floats
 from agrm_study.statistics.comparison import Replicate
 from agrm_study.study.splits import Splits

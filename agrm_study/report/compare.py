@@ -14,9 +14,10 @@ from agrm_study.report.cells import Cell
 from agrm_study.report.checks.people import merged_people
 from agrm_study.report.collect import collect
 from agrm_study.report.collect_cells import VERSIONS
-from agrm_study.report.evidence import ArmInfo, Evidence, Planned, StudyInfo
+from agrm_study.report.evidence import Evidence
 from agrm_study.report.measure import Measurements
 from agrm_study.report.renderers import available
+from agrm_study.report.study_info import ArmInfo, Planned, StudyInfo
 from agrm_study.report.table import Column, Entry, Row, Table, words
 from agrm_study.report.tables.comparing import block, columns, standard_notes
 from agrm_study.report.tables.factor_response import level_of, level_text

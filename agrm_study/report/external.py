@@ -10,8 +10,8 @@ import numpy as np
 
 from agrm_study.report.cells import Cell
 from agrm_study.report.evaluated import ExternalCells
-from agrm_study.report.evidence import StudyInfo
 from agrm_study.report.measure import Measured, Measurements, measured, scores
+from agrm_study.report.study_info import StudyInfo
 from agrm_study.statistics.comparison import Difference, Scored
 from agrm_study.statistics.two_sets import compare_sets
 from agrm_study.study.spec import has_metric

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import pyarrow.compute as pc
 
 from agrm_study.plan.same_training import SameTraining, idle_between
+from agrm_study.records.reader import Ledger
+from agrm_study.report.study_info import ArmInfo, Planned, StudyInfo
 from agrm_study.study.tasks import task_words
-
-if TYPE_CHECKING:
-    from agrm_study.records.reader import Ledger
-    from agrm_study.report.evidence import ArmInfo, Planned, StudyInfo
 
 SAME = "§"
 """Superscript after the name of an arm that shares its trials with another arm."""

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from agrm_study.records.local_copy import KEPT_FIGURES, KEPT_TABLES
-from agrm_study.report.evidence import StudyInfo
 from agrm_study.report.figures import FIGURES, figure_kind
 from agrm_study.report.figures.base import FigureKind
 from agrm_study.report.measure import Measurements
+from agrm_study.report.study_info import StudyInfo
 from agrm_study.report.table import Column, Entry, Row, Table
 from agrm_study.report.tables import TABLES, table_kind
 from agrm_study.study.errors import InputError, did_you_mean

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from agrm_study.report.cells import Cell
-from agrm_study.report.evidence import Planned
+from agrm_study.report.study_info import Planned
 from agrm_study.report.wording import listing
 from agrm_study.statistics.arrays import Floats, Ints
 from agrm_study.statistics.comparison import Replicate

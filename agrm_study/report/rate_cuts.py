@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from agrm_study.records.reader import Ledger
 from agrm_study.report.idle import finished_of
+from agrm_study.report.study_info import Planned, StudyInfo
 from agrm_study.report.wording import number
 from agrm_study.study.tasks import task_words
-
-if TYPE_CHECKING:
-    from agrm_study.records.reader import Ledger
-    from agrm_study.report.evidence import Planned, StudyInfo
 
 MANY_FOLD: Final = 8.0
 """Smallest reported factor: three halvings."""

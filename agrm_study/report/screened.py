@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from agrm_study.report.cells import Cell
-from agrm_study.report.evidence import StudyInfo
 from agrm_study.report.measure import Measurements
+from agrm_study.report.study_info import StudyInfo
 from agrm_study.report.table import Column, Entry, Row, words
 from agrm_study.report.wording import listing, tasks_text
 from agrm_study.study.tasks import Task, class_words, task_title, task_words

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, Final
 
-from agrm_study.report.evidence import ArmInfo
+from agrm_study.report.study_info import ArmInfo
 
 METHODS: Final = {
     "supervised": "labelled clips alone",

@@ -33,9 +33,7 @@ def predicted_probabilities(returned: object, samples: int, classes: int, traine
     except (TypeError, ValueError, RuntimeError) as error:  # rows of different lengths; a tensor with gradients
         raise InputError("`predict` must return an array", where=where, given=type(returned).__name__) from error
     if probs_NK.dtype.kind not in NUMBERS:
-        raise InputError(
-            "`predict` must return numbers", where=where, given=f"an array of type {probs_NK.dtype}"
-        )
+        raise InputError("`predict` must return numbers", where=where, given=f"an array of type {probs_NK.dtype}")
     if probs_NK.shape != shape:
         rule = f"`predict` must return one row per sample and one column per class, {shape}"
         raise InputError(rule, where=where, given=probs_NK.shape)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from agrm_study.report.checks.finding import Finding, Severity
-from agrm_study.report.evidence import Planned
+from agrm_study.report.study_info import Planned
 from agrm_study.study.study import Study
 
 WHERE = "plan.json"

@@ -9,11 +9,11 @@ from typing import Any, ClassVar, Final
 import numpy as np
 from matplotlib.figure import Figure
 
-from agrm_study.report.evidence import ArmInfo
 from agrm_study.report.figures.base import FigureKind
 from agrm_study.report.figures.learning_curves import curve_of
 from agrm_study.report.figures.style import COLOURS, DASHES, MARKERS, TWO_COLUMNS_IN, name_lines, soft_grid, styled
 from agrm_study.report.measure import Measurements
+from agrm_study.report.study_info import ArmInfo
 from agrm_study.report.tables.thresholds import rule_of
 from agrm_study.report.wording import METRIC_NAMES, METRIC_TITLES
 from agrm_study.statistics.arrays import Floats

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from agrm_study.report.evidence import ArmInfo, StudyInfo
 from agrm_study.report.measure import Measurements
+from agrm_study.report.study_info import ArmInfo, StudyInfo
 from agrm_study.report.table import EMPTY, Column, Entry, Row, Table
 from agrm_study.report.tables.base import TableKind
 from agrm_study.report.tables.comparing import block, columns, difference_entry, shown_metrics, standard_notes

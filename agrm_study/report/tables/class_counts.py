@@ -8,8 +8,9 @@ from typing import ClassVar
 import pandas as pd
 
 from agrm_study.report import notes
-from agrm_study.report.evidence import Evidence, StudyInfo
+from agrm_study.report.evidence import Evidence
 from agrm_study.report.measure import Measurements
+from agrm_study.report.study_info import StudyInfo
 from agrm_study.report.table import Column, Entry, Row, Table, whole, words
 from agrm_study.report.tables.base import TableKind
 from agrm_study.report.wording import MISSING

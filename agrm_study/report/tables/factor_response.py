@@ -10,10 +10,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from agrm_study.report import notes
-from agrm_study.report.evidence import ArmInfo, StudyInfo
 from agrm_study.report.facts import by_cell, trial_facts
 from agrm_study.report.idle import SAME
 from agrm_study.report.measure import Measurements
+from agrm_study.report.study_info import ArmInfo, StudyInfo
 from agrm_study.report.table import Column, Entry, Row, Table, whole, words
 from agrm_study.report.tables.base import TableKind
 from agrm_study.report.tables.comparing import seeds_marks

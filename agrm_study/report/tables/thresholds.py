@@ -8,9 +8,9 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 
-from agrm_study.report.evidence import ArmInfo
 from agrm_study.report.facts import of_arm, trial_facts
 from agrm_study.report.measure import Measurements
+from agrm_study.report.study_info import ArmInfo
 from agrm_study.report.table import Column, Entry, Row, Table
 from agrm_study.report.tables.base import TableKind
 from agrm_study.report.tables.comparing import block, columns, standard_notes
