@@ -36,8 +36,9 @@ from pathlib import Path
 import numpy as np
 
 from agrm_study.study.recipe import Clip
+from agrm_study.training.data.clip_record import ClipRecord
 from agrm_study.training.data.datasets import layout_of
-from agrm_study.training.data.manifest import ClipRecord, Manifest
+from agrm_study.training.data.manifest import Manifest
 from agrm_study.training.data.store import ClipStore, build_store
 
 FRAMES, BATCH = 16, 16

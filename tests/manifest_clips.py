@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from agrm_study.training.data.manifest import ClipRecord
+from agrm_study.training.data.clip_record import ClipRecord
 
 
 def clip(subject: str, clip_id: str, **fields: object) -> ClipRecord:

@@ -12,7 +12,8 @@ import pytest
 
 from agrm_study.study.labels import LABELS
 from agrm_study.study.recipe import Recipe
-from agrm_study.training.data.manifest import ClipRecord, Manifest
+from agrm_study.training.data.clip_record import ClipRecord
+from agrm_study.training.data.manifest import Manifest
 from agrm_study.training.data.splits import Split
 
 

@@ -12,7 +12,7 @@ from agrm_study.explain.gradcam import grad_cam
 from agrm_study.explain.network import ReloadedTrial
 from agrm_study.explain.occlusion import deletion_curve, region_effects
 from agrm_study.explain.regions import BoxKind, person_boxes, region_masks, stored_boxes
-from agrm_study.training.data.manifest import Box
+from agrm_study.training.data.clip_record import Box
 from agrm_study.training.generators import generator
 
 Boxes = dict[str, tuple[Box, ...] | None]

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from agrm_study.study.recipe import Clip
 from agrm_study.training.data.background import estimate_boxes
 from agrm_study.training.data.boxes import boxes_at
+from agrm_study.training.data.clip_record import Box, ClipRecord
 from agrm_study.training.data.decoding import VideoError, probe
-from agrm_study.training.data.manifest import Box, ClipRecord
 from agrm_study.training.data.seen import stored_region
 
 BoxKind = Literal["person", "legs"]

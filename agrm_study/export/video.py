@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agrm_study.study.recipe import Clip
+from agrm_study.training.data.clip_record import ClipRecord
 from agrm_study.training.data.decoding import VideoError, read_info
-from agrm_study.training.data.manifest import ClipRecord, Manifest
+from agrm_study.training.data.manifest import Manifest
 from agrm_study.training.data.store.frames import stored_frames
 from agrm_study.training.data.store.problems import manifest_problems
 

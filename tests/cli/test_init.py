@@ -14,7 +14,8 @@ from agrm_study.cli.first_study import facts_of, first_study
 from agrm_study.execution.data.prepare import prepare
 from agrm_study.study.errors import InputError
 from agrm_study.study.tasks import BUILT_IN
-from agrm_study.training.data.manifest import ClipRecord, write_manifest
+from agrm_study.training.data.clip_record import ClipRecord
+from agrm_study.training.data.manifest import write_manifest
 
 
 def init(*words: object) -> Result:

@@ -14,7 +14,8 @@ from agrm_study.execution.data.prepared import Prepared
 from agrm_study.study.errors import InputError
 from agrm_study.study.load import load_study
 from agrm_study.training.data.classes import subjects_by_class
-from agrm_study.training.data.manifest import ClipRecord, read_manifest, write_manifest
+from agrm_study.training.data.clip_record import ClipRecord
+from agrm_study.training.data.manifest import read_manifest, write_manifest
 
 HEAD = "name: own\nseeds: [0]\ndata: {manifest: data/manifest.parquet}\nset: {ssl.method: supervised}\n"
 ARMS = "arms: [{name: A}]\n"

@@ -8,9 +8,9 @@ import pytest
 from agrm_study.explain.regions import BANDS, REGIONS, person_boxes, region_masks, stored_boxes
 from agrm_study.study.recipe import Clip
 from agrm_study.training.data.boxes import MARGIN, boxes_at
+from agrm_study.training.data.clip_record import ClipRecord
 from agrm_study.training.data.datasets.synthetic.cast import labelled_roles
 from agrm_study.training.data.datasets.synthetic.clip import key_boxes, walk, world_joints
-from agrm_study.training.data.manifest import ClipRecord
 from agrm_study.training.data.store.frames import stored_shape
 
 

@@ -12,7 +12,8 @@ from agrm_study.execution.data.prepared import Prepared, source_key, split_key
 from agrm_study.execution.data.task_checks import check_tasks
 from agrm_study.study.errors import InputError
 from agrm_study.study.load import load_study
-from agrm_study.training.data.manifest import ClipRecord, Manifest
+from agrm_study.training.data.clip_record import ClipRecord
+from agrm_study.training.data.manifest import Manifest
 from agrm_study.training.data.splits import make_split
 
 STUDY = {

@@ -13,7 +13,8 @@ from typing import Any, Final
 from agrm_study.plan.disk import StoreSize
 from agrm_study.study.data_settings import Data
 from agrm_study.study.recipe import Recipe
-from agrm_study.training.data.manifest import ClipRecord, Manifest
+from agrm_study.training.data.clip_record import ClipRecord
+from agrm_study.training.data.manifest import Manifest
 from agrm_study.training.data.splits import PARTS, Split, make_split
 
 UNWRITTEN: Final = "unwritten-"

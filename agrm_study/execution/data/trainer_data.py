@@ -10,7 +10,8 @@ from agrm_study.study.errors import InputError
 from agrm_study.study.labels import label_problem, plain_label
 from agrm_study.study.parts.loaded import own_class
 from agrm_study.study.parts.names import short_name
-from agrm_study.training.data.manifest import ClipRecord, Manifest, read_manifest, write_manifest
+from agrm_study.training.data.clip_record import ClipRecord
+from agrm_study.training.data.manifest import Manifest, read_manifest, write_manifest
 from agrm_study.training.data.row_rules import RowRules
 from agrm_study.training.trainer import Sample
 

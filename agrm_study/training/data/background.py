@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from agrm_study.training.data.clip_record import Box, ClipRecord
 from agrm_study.training.data.decoding import VideoError, VideoInfo, read_frames
-from agrm_study.training.data.manifest import Box, ClipRecord
 
 BOXES_VERSION = 1
 """Increment if the boxes for the same video change."""

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from agrm_study.training.data.manifest import Box
+from agrm_study.training.data.clip_record import Box
 
 SMOOTH_S = 0.4
 """Standard deviation of the Gaussian that smooths the path of the crop window, in seconds."""

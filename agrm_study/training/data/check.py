@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from agrm_study.study.recipe import Clip
+from agrm_study.training.data.clip_record import ClipRecord
 from agrm_study.training.data.decoding import VideoError, VideoInfo, read_frames
 from agrm_study.training.data.decoding.images import CONTAINER
 from agrm_study.training.data.decoding.killable import Failure, KillablePool
-from agrm_study.training.data.manifest import ClipRecord, Manifest
+from agrm_study.training.data.manifest import Manifest
 from agrm_study.training.data.seen import square_notes
 from agrm_study.training.data.store.frames import stored_shape
 from agrm_study.training.data.store.ingest import verified

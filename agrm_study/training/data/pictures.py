@@ -13,10 +13,11 @@ from agrm_study.study.augment_settings import Augment
 from agrm_study.study.recipe import Clip
 from agrm_study.training.augment.views import Geometry, draw_view
 from agrm_study.training.data.background import estimate_boxes
+from agrm_study.training.data.clip_record import Box, ClipRecord
 from agrm_study.training.data.decoding import VideoError, VideoInfo, read_frames
 from agrm_study.training.data.decoding.killable import Failure, KillablePool
 from agrm_study.training.data.drawing import BLUE, GREEN, ORANGE, PINK, Mark, Row, draw
-from agrm_study.training.data.manifest import Box, ClipRecord, Manifest
+from agrm_study.training.data.manifest import Manifest
 from agrm_study.training.data.seen import (
     WHOLE,
     person_boxes,

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from agrm_study.study.errors import InputError
 from agrm_study.study.labels import label_key
-
-if TYPE_CHECKING:
-    from agrm_study.training.data.manifest import ClipRecord
+from agrm_study.training.data.clip_record import ClipRecord
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,8 @@ from agrm_study.study.recipe import Clip
 from agrm_study.training.augment.spatial import crop_positions
 from agrm_study.training.data.background import estimate_boxes
 from agrm_study.training.data.boxes import boxes_at, square_windows
+from agrm_study.training.data.clip_record import Box, ClipRecord
 from agrm_study.training.data.decoding import VideoError, VideoInfo
-from agrm_study.training.data.manifest import Box, ClipRecord
 from agrm_study.training.data.store.frames import kept_frames, stored_shape
 
 Floats = NDArray[np.float64]

@@ -16,8 +16,9 @@ import numpy as np
 from agrm_study.study.counted import counted, some
 from agrm_study.study.data_settings import Data
 from agrm_study.study.errors import InputError, did_you_mean, raise_together
+from agrm_study.training.data.clip_record import ClipRecord
 from agrm_study.training.data.csv_file import read_csv
-from agrm_study.training.data.manifest import ClipRecord, Manifest
+from agrm_study.training.data.manifest import Manifest
 from agrm_study.training.data.names import Names
 from agrm_study.training.data.site_folds import deal_sites
 from agrm_study.training.data.strata import deal, deal_folds, take_balanced, take_share

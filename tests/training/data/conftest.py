@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from agrm_study.training.data.manifest import ClipRecord
+from agrm_study.training.data.clip_record import ClipRecord
 
 BITS = 9
 

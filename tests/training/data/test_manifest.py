@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 
 from agrm_study.study.errors import InputError
-from agrm_study.training.data.manifest import ClipRecord, Manifest, read_manifest, write_manifest
+from agrm_study.training.data.clip_record import ClipRecord
+from agrm_study.training.data.manifest import Manifest, read_manifest, write_manifest
 
 
 @pytest.fixture

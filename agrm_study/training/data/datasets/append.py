@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from agrm_study.study.errors import InputError
+from agrm_study.training.data.clip_record import ClipRecord
 from agrm_study.training.data.datasets.layout import check_clips
-from agrm_study.training.data.manifest import ClipRecord, absolute_path
+from agrm_study.training.data.manifest import absolute_path
 from agrm_study.training.data.names import name_key
 
 TABLE = "manifest"

@@ -17,10 +17,10 @@ from typing import Final
 
 from agrm_study.study.errors import InputError
 from agrm_study.training.data.boxes import key_boxes
+from agrm_study.training.data.clip_record import Box
 from agrm_study.training.data.csv_file import CsvRow, read_csv
 from agrm_study.training.data.datasets.layout import Annotated, Found, Layout, Options, Row, Survey, survey_of
 from agrm_study.training.data.datasets.walk import LeftOut, name_of_video, walk
-from agrm_study.training.data.manifest import Box
 from agrm_study.training.data.names import name_key
 
 ANNOTATIONS: Final = "GAVD_Clinical_Annotations_*.csv"

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from agrm_study.study.errors import InputError
+from agrm_study.training.data.clip_record import Box, ClipRecord
 from agrm_study.training.data.datasets.walk import LeftOut
 from agrm_study.training.data.decoding import VideoError, VideoInfo, read_info
 from agrm_study.training.data.decoding.images import CONTAINER, NOMINAL_RATE
 from agrm_study.training.data.decoding.killable import Failure, KillablePool
 from agrm_study.training.data.fields import box_problem
-from agrm_study.training.data.manifest import Box, ClipRecord, absolute_path, printable
+from agrm_study.training.data.manifest import absolute_path, printable
 from agrm_study.training.data.store.ingest import file_checksum
 
 Progress = Callable[[int, int], None]

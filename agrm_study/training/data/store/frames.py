@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from agrm_study.study.recipe import Clip
 from agrm_study.training.data.background import estimate_boxes
 from agrm_study.training.data.boxes import crop_square, square_windows
+from agrm_study.training.data.clip_record import ClipRecord
 from agrm_study.training.data.decoding import VideoInfo, read_frames
-from agrm_study.training.data.manifest import ClipRecord
 
 
 def stored_shape(record: ClipRecord, clip: Clip) -> tuple[int, int, int]:

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agrm_study.study.recipe import Clip
+from agrm_study.training.data.clip_record import ClipRecord
 from agrm_study.training.data.decoding import VideoError, VideoInfo, read_info
 from agrm_study.training.data.decoding.images import images_in
 from agrm_study.training.data.decoding.killable import beat
-from agrm_study.training.data.manifest import ClipRecord
 from agrm_study.training.data.store import journal
 from agrm_study.training.data.store.frames import stored_frames
 from agrm_study.training.data.store.journal import Done

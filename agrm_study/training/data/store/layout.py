@@ -11,7 +11,8 @@ from typing import Any
 
 from agrm_study.study.recipe import Clip
 from agrm_study.training.data.background import BOXES_VERSION
-from agrm_study.training.data.manifest import ClipRecord, Manifest
+from agrm_study.training.data.clip_record import ClipRecord
+from agrm_study.training.data.manifest import Manifest
 from agrm_study.training.data.store.frames import stored_shape
 
 STORE_FILE, INDEX_FILE, RAW_FILE, JPEG_FOLDER = "store.json", "index.parquet", "frames.u8", "jpeg"

@@ -10,7 +10,8 @@ from typing import Any
 from agrm_study.study.counted import counted
 from agrm_study.study.errors import InputError
 from agrm_study.study.recipe import Clip
-from agrm_study.training.data.manifest import ClipRecord, Manifest
+from agrm_study.training.data.clip_record import ClipRecord
+from agrm_study.training.data.manifest import Manifest
 from agrm_study.training.data.names import yaml_list
 from agrm_study.training.data.store.frames import stored_shape
 

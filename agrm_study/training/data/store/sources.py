@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from agrm_study.study.temporary import replacing
-from agrm_study.training.data.manifest import ClipRecord, Manifest
+from agrm_study.training.data.clip_record import ClipRecord
+from agrm_study.training.data.manifest import Manifest
 from agrm_study.training.data.store.ingest import CHANGED, file_checksum
 from agrm_study.training.data.store.problems import BadVideos, Problem
 

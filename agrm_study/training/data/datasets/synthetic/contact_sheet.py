@@ -8,9 +8,10 @@ import cv2
 import numpy as np
 
 from agrm_study.study.labels import LABELS
+from agrm_study.training.data.clip_record import ClipRecord
 from agrm_study.training.data.datasets.synthetic.corridor import Image
 from agrm_study.training.data.decoding import decode
-from agrm_study.training.data.manifest import ClipRecord, Manifest, read_manifest
+from agrm_study.training.data.manifest import Manifest, read_manifest
 
 TITLES = {"normal": "normal", "genu_varum": "genu varum", "genu_valgum": "genu valgum"}
 WHOLE = 4.0 / 3.0

@@ -14,12 +14,13 @@ from pathlib import Path
 import cv2
 
 from agrm_study.study.errors import InputError, did_you_mean
+from agrm_study.training.data.clip_record import ClipRecord
 from agrm_study.training.data.datasets.synthetic.cast import MOST_UNLABELLED, Role, labelled_roles, unlabelled_roles
 from agrm_study.training.data.datasets.synthetic.classes import DIFFICULTIES
 from agrm_study.training.data.datasets.synthetic.clip import key_boxes, render
 from agrm_study.training.data.datasets.synthetic.encode import encode
 from agrm_study.training.data.decoding.killable import Failure, KillablePool
-from agrm_study.training.data.manifest import ClipRecord, write_manifest
+from agrm_study.training.data.manifest import write_manifest
 
 DRAWING_VERSION = 1
 """Increment if the pixels for the same arguments change."""
