@@ -71,7 +71,10 @@ def test_appending_a_subject_with_another_label_is_refused_with_both_rows(videos
         ('a.mp4,1,normal,0,"[[999,0,0,10,10]]",', [":2", "`boxes`", "at most 9", "999"]),
         ('a.mp4,1,normal,0,"[[1e999,0,0,10,10]]",', [":2", "`boxes`"]),
         ("a.mp4,1,normal,,,720", [":2", "`age`", "at most 130"]),
-        ("a.mp4,1,normal,,,\nb.mp4,1,varus,,,", [":3", "`label`", "genu_varum", "1 has the label normal in table.csv:2"]),
+        (
+            "a.mp4,1,normal,,,\nb.mp4,1,varus,,,",
+            [":3", "`label`", "genu_varum", "1 has the label normal in table.csv:2"],
+        ),
     ],
 )
 def test_a_table_that_breaks_a_rule_is_refused_and_nothing_is_replaced(clinic, tmp_path, rows, words):
