@@ -41,7 +41,7 @@ def draws_a_frozen_value(name: str) -> None:
 
 
 def is_equal_each_time(name: str) -> None:
-    """Equal records give equal bytes in every format."""
+    """Equal records give identical files in every format."""
     m = made_measurements("complete")
     kind = figure_kind(name)
     info = kind.info(m)

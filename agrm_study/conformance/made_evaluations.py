@@ -43,7 +43,7 @@ def write_external(
     Args:
         root: Results folder.
         name: Name of the set.
-        subjects: Number of its subjects.
+        subjects: Number of subjects in the set.
         skill: Factor by which the skill of the arms on the test part is multiplied.
         labels: Labels assigned to the subjects in rotation.
         skip: Ids of trials that are not evaluated.

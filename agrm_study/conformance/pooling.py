@@ -57,7 +57,7 @@ def length_is_fixed(name: str) -> None:
 
 
 def constants_stay(name: str) -> None:
-    """A constant map gives the same value everywhere."""
+    """A constant map gives a constant vector."""
 
     def check(layer: Pooling, temporal: str) -> None:
         vector = layer(torch.full((2, 4, STEPS, 7, 5), 3.0))

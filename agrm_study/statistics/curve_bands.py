@@ -39,7 +39,7 @@ class Band:
 
 
 def sensitivity_at(true_BM: Floats, false_BM: Floats, grid_G: Floats) -> Floats:
-    """Sensitivity at false-positive rates, with linear interpolation."""
+    """Sensitivity at the given false-positive rates, with linear interpolation."""
     with np.errstate(invalid="ignore", divide="ignore"):
         x = np.insert(false_BM / false_BM[:, -1:], 0, 0.0, axis=1)
         y = np.insert(true_BM / true_BM[:, -1:], 0, 0.0, axis=1)

@@ -119,7 +119,7 @@ class GridComparison:
 def compare_grids(found: Grid, expected: Grid, *, whole: bool) -> GridComparison:
     """Compare a written table with the table generated from the records.
 
-    Rows and columns are matched by name; a renamed one is matched by its position among those without a match.
+    Rows and columns are matched by name; a renamed row or column is matched by its position among the unmatched ones.
     Captions and notes are compared number by number if their words are the same; otherwise a remark is added.
 
     Args:
