@@ -70,8 +70,8 @@ OF_THE_SHIPPED_TRAINER: Final = (
 """Settings that no user-defined trainer reads, except `ssl.method`, which is ``supervised`` in such a study."""
 
 RULES: Final[tuple[Rule, ...]] = (
-    Rule(OF_THE_SHIPPED_TRAINER, lambda r: r.own_trainer, "it is a setting of the shipped trainer"),
-    Rule(("training.patience",), lambda r: not r.own_trainer, "the shipped trainer uses early_stop"),
+    Rule(OF_THE_SHIPPED_TRAINER, lambda r: r.own_trainer, "it is a setting of the built-in trainer"),
+    Rule(("training.patience",), lambda r: not r.own_trainer, "the built-in trainer uses early_stop"),
     Rule(("data.manifest", "data.synthetic.*"), lambda r: True, "the data are identified by their fingerprint"),
     Rule(("data.split.*",), lambda r: r.data.split_file is not None, "a split file replaces it"),
     Rule(
@@ -90,7 +90,7 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(
         ("ssl.pretrain_epochs", "ssl.ramp.*"),
         _supervised,
-        "they affect only early_stop.armed_after, which is resolved",
+        "they affect only early_stop.armed_after, whose resolved value is used",
     ),
     Rule(
         ("ssl.threshold.*", "ssl.pseudo.*", "batch.unlabelled", "augment.strong_branch", "evaluate.unlabelled"),
@@ -146,7 +146,7 @@ RULES: Final[tuple[Rule, ...]] = (
         "only freematch uses it",
     ),
     Rule(("ssl.pseudo.uncertainty_max",), lambda r: r.ssl.pseudo.uncertainty == "none", "no uncertainty is estimated"),
-    Rule(("ssl.pseudo.uncertainty_passes",), lambda r: r.ssl.pseudo.uncertainty != "dropout", "no pass has dropout"),
+    Rule(("ssl.pseudo.uncertainty_passes",), lambda r: r.ssl.pseudo.uncertainty != "dropout", "no pass uses dropout"),
     Rule(("ssl.batch_norm", "ssl.views"), _supervised, "no unlabelled clip is read"),
     Rule(
         ("model.depth",),
@@ -226,8 +226,8 @@ def _task_member(task: Task) -> str:
 def acting_recipe(recipe: Recipe) -> Recipe:
     """The recipe that is run: settings without effect have their defaults, and `early_stop.armed_after` is resolved.
 
-    Settings of the data and the clip store keep their given values, since they determine the location of files; so does
-    `evaluate.batch`, which only affects memory.
+    Settings of the data and the clip store keep their given values, since they determine the location of files;
+    `evaluate.batch`, which only affects memory, also keeps its value.
     """
     resets: dict[str, Any] = {
         name: value_of(DEFAULTS, name)

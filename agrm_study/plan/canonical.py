@@ -20,7 +20,7 @@ def canonical_json(value: Any) -> str:
 
 
 def member(name: str, value: Any) -> str:
-    """One ``"name":value`` of an object in canonical JSON.
+    """One member ``"name":value`` of an object in canonical JSON.
 
     Raises:
         ValueError: For a NaN or infinite value.

@@ -25,8 +25,8 @@ class Cost:
     Attributes:
         slot_hours: Total time of the trials run sequentially in one slot, in hours.
         plus_minus: Uncertainty of the total, in hours; None if unknown.
-        trials_covered: Trials that the estimate covers.
-        trials_unknown: Trials of kinds without measurements, excluded from ``slot_hours``.
+        trials_covered: Number of trials that the estimate covers.
+        trials_unknown: Number of trials of kinds without measurements, excluded from ``slot_hours``.
     """
 
     slot_hours: float

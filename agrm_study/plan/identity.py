@@ -48,7 +48,7 @@ ADDED_LATER: Final[Mapping[str, Any]] = {kind.options: {} for kind in KINDS.valu
     "augment.strong.tube_grid": 14,
 }
 """Settings added after the first records were written, with the value that reproduces the earlier behaviour; with that
-value they are excluded from the identity, so that an upgrade repeats no trial. Dotted name → plain value."""
+value they are excluded from the identity, so that no trial is rerun after an upgrade. Dotted name → plain value."""
 
 CONTENT: Final = ("data.split_file", "model.weights")
 """Settings that contain the path of a file; the content of the file, not its path, is part of the identity."""

@@ -24,7 +24,7 @@ def own_parts(entries: Sequence[tuple[str, Place]], folder: Path, shipped: Mappi
     Args:
         entries: Entries of the study file, each with its location.
         folder: Base folder of relative paths.
-        shipped: Names of shipped parts, by the dotted field that accepts them.
+        shipped: Names of built-in parts, by the dotted field that accepts them.
 
     Raises:
         InputError: If an entry cannot be read or executed, or two parts share a name.
@@ -40,8 +40,8 @@ def own_parts(entries: Sequence[tuple[str, Place]], folder: Path, shipped: Mappi
         for (kind, name), part in load_source(source).items():
             if name in shipped.get(KINDS[kind].field, ()):
                 raise InputError(
-                    f"is the name of a shipped {kind}", where=place.where, line=place.line, field="parts", given=name,
-                    hint=f"Choose another name in {written}.",
+                    f"is the name of a built-in {kind}", where=place.where, line=place.line, field="parts", given=name,
+                    hint=f"Choose a different name in {written}.",
                 )  # fmt: skip
             if (kind, name) in parts:
                 other = parts[kind, name].written

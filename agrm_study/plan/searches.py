@@ -102,7 +102,7 @@ class PlannedSearch:
     def trials(self, settings: Mapping[str, Any], builder: TrialBuilder) -> tuple[TrialSpec, ...]:
         """The trials of a point, one per seed of the search.
 
-        Their phase is ``search``; their arm is the tuned arm or, in the search of a study, the point.
+        Their phase is ``search``. Their arm is the tuned arm; in the search of a study, it is named after the point.
 
         Raises:
             InputError: If a value is not valid in a recipe.

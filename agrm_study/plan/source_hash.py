@@ -13,7 +13,7 @@ IGNORED: Final = frozenset({"kind", "type_comment", "ctx", "type_ignores"})
 
 
 def source_hash(root: Path, files: Iterable[Path]) -> str:
-    """64 hexadecimal digits over the code of files, equal on Python 3.11 to 3.13.
+    """Hash of the code of files, as 64 hexadecimal digits; equal on Python 3.11 to 3.13.
 
     Args:
         root: The folder to which file names are relative; renaming a file changes the hash.

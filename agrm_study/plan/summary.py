@@ -26,7 +26,7 @@ class ArmSummary:
 
     @property
     def new(self) -> int:
-        """Cells whose trial is to run."""
+        """Number of cells whose trials have yet to run."""
         return self.cells - self.finished - self.failed - self.reused
 
 
@@ -220,7 +220,7 @@ class PlanSummary:
 
     @property
     def to_run(self) -> int:
-        """Trials to run, including search trials and trials of the arms that the search will promote."""
+        """Number of trials to run, including search trials and trials of the arms that the search will promote."""
         return self.missing + (0 if self.search is None else self.search.trials_at_most + self.search.to_promote)
 
     def to_dict(self) -> dict[str, Any]:

@@ -16,7 +16,7 @@ class TrialSpec:
 
     Attributes:
         trial_id: Hash of everything that can change the outcome (16 hexadecimal digits).
-        config_id: Hash of the same values without the seeds; equal for the replicates of an arm on a task.
+        config_id: Hash of the same values without seeds and split; equal for the replicates of an arm on a task.
         study: Name of the study.
         phase: ``search`` selects settings on validation data; ``final`` is reported.
         arm: Row of a table.

@@ -62,7 +62,7 @@ def build_arms(drafts: Sequence[ArmDraft], loading: Loading) -> list[Arm]:
     arms = []
     for draft in drafts:
         settings = [resolve_path(setting, loading.folder) for setting in draft.settings]
-        # Errors in the settings of an arm are reported at the lines of these settings, all other errors at its name.
+        # Errors in the settings of an arm are reported at the lines of these settings; all other errors, at its name.
         places, prefix = loading.origins, ""
         if settings:
             own: dict[KeyPath, Place] = {tuple(setting.name.split(".")): setting.place for setting in settings}
@@ -159,7 +159,7 @@ def _listed_arms(spec: StudyFile, loading: Loading) -> list[ArmDraft]:
 
 
 def _grid_arms(factors: Mapping[str, Factor], loading: Loading) -> list[ArmDraft]:
-    """The crossed arms of a `grid`; the first factor varies slowest, and equal combinations appear once."""
+    """The arms of a `grid`, one per combination; the first factor varies slowest, and equal combinations are merged."""
     usable = check_factors(("grid",), factors, loading)
     if len(usable) < len(factors):
         return []
@@ -191,7 +191,7 @@ def _grid_arms(factors: Mapping[str, Factor], loading: Loading) -> list[ArmDraft
 
 
 def check_factors(group: KeyPath, factors: Mapping[str, Factor | Dimension], loading: Loading) -> list[str]:
-    """The names of factors (or dimensions) that exist and whose conditions can be met, in their order.
+    """The names of factors (or dimensions) that exist and whose conditions can be met, in the given order.
 
     Reports names that do not exist, and conditions that refer to no earlier factor or can never be met.
     """
@@ -235,7 +235,7 @@ def check_factors(group: KeyPath, factors: Mapping[str, Factor | Dimension], loa
 def _holding(
     name: str, factors: Mapping[str, Factor | Dimension], holding: Mapping[str, dict[str, list[Any]]]
 ) -> dict[str, list[Any]]:
-    """For each factor on which a factor depends, directly or indirectly, the values for which the latter is varied.
+    """The values that each direct or indirect prerequisite of a factor must have for the factor to be varied.
 
     Args:
         name: The factor.
@@ -302,7 +302,7 @@ def _check_accelerators(drafts: Sequence[ArmDraft], of_study: str | None, loadin
 
 
 def _check_options_act(drafts: Sequence[ArmDraft], factors: Sequence[str], varies: Varies, loading: Loading) -> None:
-    """Report an option that every arm overrides, which would silently have no effect."""
+    """Report an option that every arm overrides and that would therefore silently have no effect."""
     for setting in loading.options:
         if varies != "arms" and setting.name in factors:
             rule, hint = (

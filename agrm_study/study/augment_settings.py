@@ -37,13 +37,13 @@ class Strong(Section):
     noise: Annotated[float, Field(ge=0, le=1)] = 0.05
     """Maximum standard deviation of the Gaussian noise, for images in [0, 1]."""
     erase: Fraction = 0.25
-    """Probability that one rectangle is erased, which is the same in all frames of a clip."""
+    """Probability of erasing one rectangle, the same in all frames of a clip."""
     erase_area: tuple[Fraction, Fraction] = (0.02, 0.2)
     """Range of the area of the rectangle, as shares of the frame."""
     temporal_jitter: Annotated[int, Field(ge=0, le=1000)] = 1
     """Maximum temporal displacement of each sampled frame, in stored frames."""
     speed: Annotated[float, Field(ge=0, lt=1)] = 0.2
-    """Range of the speed factor, which is sampled from [1-s, 1+s]."""
+    """Speed change: the speed factor is sampled from [1-s, 1+s]."""
     reverse: Fraction = 0.0
     """Probability that a clip is reversed in time."""
     warp: Annotated[float, Field(ge=0, lt=1)] = 0.0

@@ -120,7 +120,7 @@ def _check_seed_offsets(spec: StudyFile, arms: Sequence[Arm], loading: Loading) 
             continue
         moved = {seed + entry.seed_offset for seed in spec.seeds}
         if max(moved) > MAX_SEED:
-            loading.note(path, "makes a seed larger than 2^63 - 1", given=entry.seed_offset)
+            loading.note(path, "results in a seed larger than 2^63 - 1", given=entry.seed_offset)
         offsets = {arm.seed_offset for arm in arms} - {entry.seed_offset} | {0}
         if any(moved & {seed + other for seed in spec.seeds} for other in offsets):
             rule = "must not result in seeds that other arms use: an arm with an offset is compared unpaired"

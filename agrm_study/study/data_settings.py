@@ -30,7 +30,7 @@ class Synthetic(Section):
     seed: Seed = 0
     """Seed of the data set."""
     difficulty: Literal["easy", "medium", "hard"] = "medium"
-    """Difficulty, by knee angle (easy 26±3°, medium 18±4°, hard 11±3°) and nuisance factors."""
+    """Difficulty: the knee angle (easy 26±3°, medium 18±4°, hard 11±3°) and the strength of nuisance factors."""
 
 
 class SplitFractions(Section):
@@ -101,5 +101,7 @@ class Data(Section):
         if self.folds and self.first_fold == "split" and abs(self.folds * self.split.test - 1.0) > 1e-9:
             raise ValueError(f"first_fold: split requires that split.test is 1/{self.folds}, given {self.split.test:g}")
         if self.folds and self.first_fold == "split" and self.fold_group == "site":
-            raise ValueError("fold_group: site requires first_fold: dealt, as the split without folds ignores sites")
+            raise ValueError(
+                "fold_group: site requires first_fold: dealt, because the split without folds ignores sites"
+            )
         return self

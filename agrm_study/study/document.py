@@ -177,7 +177,7 @@ _EXPLAINED: tuple[tuple[str, str, str], ...] = (
         "Quote the value.",
     ),
 )
-"""Translations of parser errors: a part of the message, the rule, and a hint."""
+"""Translations of parser errors: a pattern for the parser's message, the rule, and a hint."""
 
 
 def _not_yaml(fault: yaml.MarkedYAMLError, text: str, source: Path | None, line: int | None) -> InputError:

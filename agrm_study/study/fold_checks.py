@@ -34,7 +34,7 @@ def check_splits(spec: StudyFile, base: Recipe, arms: Sequence[Arm], loading: Lo
         rule = f"cannot be combined with a race: {TESTED_ELSEWHERE}, so it would select arms on test subjects"
         loading.note(("splits",), rule, hint="Give every arm the same seeds, `seeds: 5`, or use a race without folds.")
     if spec.split_seed + splits.repeats - 1 > MAX_SEED:
-        loading.note(("splits", "repeats"), "makes a split seed larger than 2^63 - 1", given=splits.repeats)
+        loading.note(("splits", "repeats"), "results in a split seed larger than 2^63 - 1", given=splits.repeats)
     if splits.group == "site" and splits.repeats > 1:
         rule = "must be 1 with `group: site`: the most even division of sites into folds differs little between repeats"
         loading.note(("splits", "repeats"), rule, given=splits.repeats, hint="Add seeds instead.")

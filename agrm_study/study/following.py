@@ -1,4 +1,4 @@
-"""Settings that are rescaled when a study shortens `epochs` below the pre-training of its base recipe."""
+"""Settings that are rescaled when a study reduces `epochs` to at most the pre-training epochs of its recipe."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ from agrm_study.study.translate import validated
 from agrm_study.study.tuning import check_tuning
 
 PARTS = {"arms": "arm", "grid": "factor", "search": "dimension"}
-"""The keys that define the varied settings, each with the noun for one of its entries."""
+"""The keys that define the varied settings, each with the singular noun for its entries."""
 
 
 def load_study(

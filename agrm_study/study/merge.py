@@ -176,7 +176,7 @@ def _check_strong_view(recipe: Recipe, note: Callable[..., None]) -> None:
         note(rule, "augment.strong.tube_grid", "clip.size", given=strong.tube_grid)
     patches = strong.tube_grid**2
     if strong.tubes and not 0 < round(strong.tubes * patches) < patches:
-        rule = f"must hide at least one of the {patches} patches of the grid and not all of them"
+        rule = f"must mask at least one of the {patches} patches of the grid and not all of them"
         note(rule, "augment.strong.tubes", "augment.strong.tube_grid", given=strong.tubes)
 
 
@@ -205,10 +205,10 @@ def _check_unlabelled_passes(recipe: Recipe, note: Callable[..., None]) -> None:
     if in_rounds:
         note("needs ssl.pseudo.mode online", "ssl.pseudo.uncertainty", "ssl.pseudo.mode", given=ssl.pseudo.uncertainty)
     elif ssl.pseudo.uncertainty == "views" and ssl.method == "pseudo_label":
-        rule = "needs two views of an unlabelled clip, and the method pseudo_label has one"
+        rule = "needs two views of an unlabelled clip, but the method pseudo_label uses one"
         note(rule, "ssl.pseudo.uncertainty", "ssl.method", given="views", allowed="the methods agrm and fixmatch")
     elif ssl.pseudo.uncertainty == "dropout" and not recipe.has_teacher:
-        rule = f"needs a teacher, and the method {ssl.method} has none"
+        rule = f"needs a teacher, but the method {ssl.method} has none"
         note(rule, "ssl.pseudo.uncertainty", "ssl.method", given="dropout", allowed="views, or the method agrm")
     elif ssl.pseudo.uncertainty == "dropout" and recipe.model.dropout == 0:
         rule = "needs model.dropout above 0: without dropout, all passes are equal"
@@ -220,7 +220,7 @@ def _check_tasks(recipe: Recipe, tasks: Iterable[Task], places: Places, problems
     if recipe.loss.name == ORDINAL_LOSS and (without := [task.name for task in tasks if task.order is None]):
         problems.add(
             places.find(("loss", "name")),
-            f"requires ordered classes, and the task {' and '.join(without)} has none",
+            f"requires ordered classes, but the task {' and '.join(without)} has none",
             field=f"{prefix}loss.name",
             given=recipe.loss.name,
             hint="If the classes of the task are listed in ascending order, set `ordered: true` in the task.",

@@ -26,7 +26,7 @@ CLASSES: Final = (
 
 REFUSED: Final = {
     "BruteForceSampler": "Use `grid` instead of the search: it trains every combination.",
-    "GridSampler": "Use `grid` instead of the search: it crosses values without a sampler.",
+    "GridSampler": "Use `grid` instead of the search: it combines values without a sampler.",
     "PartialFixedSampler": "Omit the setting from the space and set it under `set`.",
 }
 """Classes of `optuna.samplers` whose functionality is provided by other keys of a study file, with hints."""
@@ -54,7 +54,7 @@ class NamedSampler(Section):
 
 
 def read_sampler(value: Any) -> Any:
-    """``tpe``, ``CmaEsSampler`` or ``{name: CmaEsSampler, options: {…}}`` as one of `SHORT`, or a `NamedSampler`.
+    """Read ``tpe``, ``CmaEsSampler`` or ``{name: CmaEsSampler, options: {…}}``: one of `SHORT`, or a `NamedSampler`.
 
     Raises:
         Rule: If the name is unknown, or the constructor does not accept the options.

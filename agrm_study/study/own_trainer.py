@@ -1,4 +1,4 @@
-"""Studies with a user-defined trainer, whose arms set the settings of that trainer by name."""
+"""Studies with a user-defined trainer, whose arms specify the settings of that trainer by name."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def _renamed_space(group: dict[str, Any], path: KeyPath, loading: Loading, train
 
 
 def shares_epochs(trainer: OwnPart | None) -> bool:
-    """Whether trials can share epochs: if the trainer is built in (None), or if it declares shared epochs."""
+    """Whether trials can share epochs; this requires the built-in trainer (None) or a trainer that declares them."""
     return trainer is None or overrides("trainer", full_name(trainer.name, trainer.source), "shared_epochs")
 
 

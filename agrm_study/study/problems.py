@@ -11,7 +11,7 @@ from agrm_study.study.errors import InputError, raise_together
 
 
 def dotted(path: tuple[str | int, ...]) -> str:
-    """``("arms", 2, "set")`` as ``arms[2].set``."""
+    """Format a path such as ``("arms", 2, "set")`` as ``arms[2].set``."""
     text = ""
     for part in path:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part

@@ -98,8 +98,8 @@ class Model(Section):
     """Dropout probability before the classifier."""
     pooling: Pooling = Pooling()
     weights: Path | None = None
-    """Local file of pre-trained weights (.safetensors, .pth); a head with a different number of classes is dropped with
-    a message."""
+    """Local file of pre-trained weights (.safetensors, .pth); a head with a different number of classes is discarded,
+    with a message."""
     freeze: Layers = ()
     """Layers that are not trained, by name (`[stem, layer1]`, `[layers.0]`); with `backbone`, only the head is trained.
     Frozen layers remain in evaluation mode."""
@@ -270,7 +270,7 @@ class Recipe(Section):
 
     @property
     def has_average(self) -> bool:
-        """Whether a moving average of the network is evaluated: a teacher, or an average due to `evaluate.ema`."""
+        """Whether a moving average of the network is evaluated: a teacher, or the average enabled by `evaluate.ema`."""
         return self.has_teacher or self.evaluate.ema
 
     @property

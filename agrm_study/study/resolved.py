@@ -175,7 +175,7 @@ def resolved_text(study: Study) -> str:
     """
     body = dump_yaml(study_to_dict(study))
     return (
-        "# The study as it was run: every value, defaults included. Written by agrm-study; an edited file is refused.\n"
+        "# The study as it was run, including all defaults. Written by agrm-study; an edited file is rejected.\n"
         f"{_DIGEST}{hashlib.sha256(body.encode()).hexdigest()}\n{body}"
     )
 

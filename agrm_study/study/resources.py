@@ -39,7 +39,7 @@ def read_gpu(value: Any) -> float | Literal["auto"]:
         raise Rule(
             "must be at most 1: a trial uses one GPU",
             allowed=GPU_CHOICES,
-            hint="Several GPUs run several trials at once.",
+            hint="With several GPUs, several trials run at once.",
         )
     exact = isinstance(value, str) or abs(float(share) - value) < 1e-9
     if exact and (share == 0 or share.numerator == 1):

@@ -45,7 +45,7 @@ class Condition(Section):
 
 
 def read_condition(value: Any) -> Any:
-    """``{ssl.threshold.policy: fixed}`` or ``{…: [fixed, flexmatch]}`` as a condition."""
+    """Read a condition from ``{ssl.threshold.policy: fixed}`` or ``{…: [fixed, flexmatch]}``."""
     if isinstance(value, Condition):
         return value
     if value is None:
@@ -63,7 +63,7 @@ When = Annotated[
 
 
 def read_labelled(value: Any) -> tuple[tuple[str | None, Any], ...]:
-    """A list of values, or a mapping ``label: value``, as pairs (label or None, value).
+    """Convert a list of values, or a mapping ``label: value``, to pairs (label or None, value).
 
     Raises:
         Rule: If the value is neither a list nor a mapping, is empty, or contains a duplicate.
@@ -226,7 +226,7 @@ class SearchSettings(Section):
     ] = ("val/macro_f1",)
     """Objective: a validation metric, or several for `nsga2`."""
     constraints: tuple[ConstraintEntry, ...] = ()
-    """Bounds for points, `QUANTITY <= NUMBER` or `>=`; a point that violates a bound is never selected."""
+    """Bounds, `QUANTITY <= NUMBER` or `>=`; a point that violates a bound is never selected."""
     pruner: Pruner = Pruner()
     """Early stopping of poor trials."""
     seed: Seed = 1000

@@ -66,12 +66,12 @@ class Race(Section):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stopped:
-    """An arm that gets no more seeds on a task.
+    """An arm that receives no more seeds for a task.
 
     Attributes:
         n: Number of seeds that were run for the arm.
         rival: The arm whose comparison with it has the smallest p-value.
-        pairs: Number of seeds that both arms have.
+        pairs: Number of seeds with results of both arms.
         difference: Mean of rival − arm over these seeds, in the metric of the race.
         p: One-sided p-value of the paired t-test.
         limit: Level of this test.

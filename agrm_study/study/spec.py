@@ -238,12 +238,12 @@ class StudyFile(Section):
     arms: tuple[ArmEntry, ...] | None = None
     """Arms: one entry per row of the tables."""
     grid: dict[str, Annotated[Factor, BeforeValidator(read_factor)]] | None = None
-    """Grid: settings whose values are crossed."""
+    """Grid: settings whose values are combined in all possible ways."""
     search: Search | None = None
     """Search: settings that Optuna samples."""
     tune: Tune | None = None
-    """With `arms`: the same search on validation data for every arm and task before its seeds are trained; the arm then
-    uses the best settings."""
+    """With `arms`: a search with the same budget on validation data for every arm and task, before the seeds of the
+    study are run; the arm then uses the best settings."""
     reference: Name | None = None
     """The arm with which the others are compared; in a search it is `base`, the base recipe, unless it is set to
     `null`."""

@@ -1,4 +1,4 @@
-"""Validation by pydantic, with errors in messages for users who do not know Python."""
+"""Validation by pydantic, with error messages for users without knowledge of Python."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def _length_rule(kind: str, context: Mapping[str, Any]) -> str:
 
 
 def _choices(expected: str) -> str:
-    """``'a', 'b' or 'c'`` as ``a, b, c``."""
+    """Convert ``'a', 'b' or 'c'`` to ``a, b, c``."""
     quoted = re.findall(r"'([^']*)'", expected)
     return ", ".join(quoted or re.split(r", | or ", expected))
 

@@ -77,7 +77,7 @@ def _check_seeds(spec: StudyFile, loading: Loading) -> None:
 
 
 def _check_options(spec: StudyFile, loading: Loading) -> None:
-    """Report an option for a setting that the tuning of every arm varies, which would have no effect."""
+    """Report an option that would have no effect because the tuning of every arm varies its setting."""
     assert spec.tune is not None
     spaces = [spec.tune.space if entry.tune is None else entry.tune.space for entry in spec.arms or ()]
     for setting in loading.options:

@@ -148,7 +148,7 @@ def test_a_wrong_option_or_name_is_refused_with_file_and_line(
     [
         (("SCALE *", "SCALE * ("), r"my_parts\.py:\d+: the file is not valid Python"),
         (("import agrm_study as ags", "import agrm_study as ags\nboom()"), r"my_parts\.py:7: .*NameError"),
-        (('"plain3d"', '"r3d_18"'), "is the name of a shipped backbone"),
+        (('"plain3d"', '"r3d_18"'), "is the name of a built-in backbone"),
         (('"plain3d"', '"Plain 3D"'), "is not a valid name for a backbone"),
         (("class Plain3d(ags.Backbone)", "class Plain3d(nn.Module)"), "must derive from Backbone"),
         (("def threshold(self)", "def thresholds(self)"), "the threshold lacks threshold"),

@@ -176,7 +176,7 @@ _PUBLIC = {"SupervisedLoss": "Loss"}
 
 
 def _line_in(error: BaseException, source: PartSource) -> int | None:
-    """The line in a file of the source at which an error was raised."""
+    """The line, in a file of the source, at which an error was raised."""
     if isinstance(error, SyntaxError):
         return error.lineno
     names = {_filename(source, name) for name in source.files}
