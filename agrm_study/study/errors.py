@@ -41,11 +41,11 @@ class InputError(Exception):
 
     @property
     def problems(self) -> tuple[InputError, ...]:
-        """The single errors in this one."""
+        """The individual errors of which this error consists."""
         return (self,)
 
     def parts(self) -> dict[str, Any]:
-        """The arguments from which the error was made, by name."""
+        """The constructor arguments of the error, by name."""
         return {name: getattr(self, name) for name in ("rule", "where", "line", "field", "given", "allowed", "hint")}
 
     def render(self) -> str:
@@ -80,7 +80,7 @@ class InputErrors(InputError):
 
 
 def together(problems: Sequence[InputError]) -> InputError:
-    """The single error, or an `InputErrors` with all of them."""
+    """One error, or an `InputErrors` with all given errors."""
     return problems[0] if len(problems) == 1 else InputErrors(problems)
 
 

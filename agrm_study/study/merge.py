@@ -24,7 +24,7 @@ ORDINAL_LOSS = "corn"
 
 
 def with_settings(tree: Tree, settings: Iterable[Setting]) -> Tree:
-    """`with_values` for the values of settings with distinct names."""
+    """Like `with_values`, for settings with distinct names."""
     return with_values(tree, {setting.name: setting.value for setting in settings})
 
 
