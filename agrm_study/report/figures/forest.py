@@ -124,5 +124,5 @@ class Forest(FigureKind[ForestInfo]):
         return (
             f"Difference in {METRIC_NAMES[info.metric]} from {info.reference} in percentage points. Squares: mean over "
             f"seeds; lines: 95% intervals over seeds and subjects, not adjusted for multiple comparisons; ticks: "
-            "differences at single seeds. Filled squares: Holm-adjusted p < .05."
+            "differences for single seeds. Filled squares: Holm-adjusted p < .05."
         )
