@@ -206,7 +206,7 @@ class LearningCurves(FigureKind[LearningCurvesInfo]):
         return (
             f"Learning curves: {METRIC_NAMES[info.metric]} on validation data; coverage is the share of unlabelled "
             "clips whose pseudo-label was accepted, and pseudo-label accuracy the share of the accepted ones that "
-            f"agree with the hidden label, if there is one. Lines: mean over n = {info.n_seeds} seeds{folds}; bands: lowest "
-            f"to highest seed; a seed that stopped early keeps its last value.{rest} Before the teacher starts, the "
-            "student is shown."
+            f"agree with the hidden label, if there is one. Lines: mean over n = {info.n_seeds} seeds{folds}; bands: "
+            f"lowest to highest seed; a seed that stopped early keeps its last value.{rest} Before the teacher starts, "
+            "the student is shown."
         )
