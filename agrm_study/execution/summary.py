@@ -133,7 +133,7 @@ class RunSummary:
         if self.limit is None or self.interrupted or not number:
             return ""
         saved = f", {self.saved} of them saved partway" if self.saved else ""
-        hours = "" if self.left_s is None else f", {rough(self.left_s)} on one slot"
+        hours = "" if self.left_s is None else f", {rough(self.left_s)} of slot time"
         words = f"{counted(number, 'trial')} left{saved}{hours}"
         if self.limit == "time":
             return f"The time limit of this run has been reached: {words}. The same command resumes them."

@@ -33,7 +33,7 @@ FEW_SITE_FOLDS: Final = 4
 intervals from three folds was as low as 93 %."""
 MOST_FINDINGS: Final = 3
 """Maximum number of findings listed in a footnote; the table of failures lists all."""
-SCREENING = "Screening research: nothing here diagnoses anybody."
+SCREENING = "For screening research only; not a diagnostic device."
 
 
 def replicates_note(m: Measurements, arms: Iterable[str], tasks: Collection[str]) -> str:

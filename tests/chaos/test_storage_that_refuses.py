@@ -1,13 +1,13 @@
 """Messages and kept results of `run` when the results cannot be written.
 
-A small tmpfs (mounted by root; skipped for others) takes the results of a study of real trainings.
+A small tmpfs (mounted by root; skipped for others) holds the results of a study with real training runs.
 
-- It fills up before the run: nothing can begin, one message says so.
-- It fills up while trials run: what had finished stays, after a few failures no other trial is started, and when there
-  is room the same command ends the study, without running again what had finished.
-- It is read-only: one message, and the ledger is as it was.
+- It is full before the run: no trial starts, and one message states the reason.
+- It fills up while trials run: finished trials remain; after a few failures no further trials are started; once
+  space is available, the same command finishes the study without rerunning finished trials.
+- It is read-only: one message, and the ledger is unchanged.
 
-The exit code is 1 or 2, never that of an internal error, and no traceback is shown.
+The exit code is 1 or 2, no internal error is reported, and no traceback is shown.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from agrm_study.training.outcome import EpochRow
 
 
 class RacingRunner(ScriptedRunner):
-    """A `ScriptedRunner` whose score on validation is given: a function of arm, task and seed alone."""
+    """A `ScriptedRunner` whose score on validation data is given: a function of arm, task and seed alone."""
 
     def _rows(self, epoch: int) -> tuple[EpochRow, ...]:
         trial = self.work.trial

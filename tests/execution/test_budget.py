@@ -283,7 +283,7 @@ def test_a_run_ends_when_the_next_trial_would_take_too_long_and_the_next_run_goe
     assert starts(results) == summary.finished
     assert (summary.exit_code, summary.limit, summary.interrupted, summary.saved) == (130, "time", False, 0)
     [left] = [text for text in paced_clock.messages if text.startswith("The time limit of this run has been reached")]
-    assert f"{8 - summary.finished} trials left, less than a minute on one slot" in left
+    assert f"{8 - summary.finished} trials left, less than a minute of slot time" in left
     assert summary.sentence.endswith("time limit reached)")
     script(**{"*": {"epochs": 5}})
     assert run(make_study(seeds=4)).exit_code == 0

@@ -1,4 +1,4 @@
-"""Arms are tuned alike: the same budget on validation for each, and its best settings for the reported seeds."""
+"""Arms are tuned equally: the same budget on validation data for each; best settings run with the reported seeds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A runner whose student reaches 0.9 on validation and whose teacher, present from epoch 2 on, reaches 0.1."""
+"""A runner whose student reaches 0.9 on validation data and whose teacher, available from epoch 2, reaches 0.1."""
 
 from __future__ import annotations
 

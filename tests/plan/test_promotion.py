@@ -1,4 +1,4 @@
-"""A search selects on validation, and its best points become arms with fresh seeds."""
+"""A search selects on validation data, and its best points become arms with new seeds."""
 
 from __future__ import annotations
 

@@ -91,7 +91,7 @@ def test_footnotes_state_n_ddof_subjects_replicates_test_family_and_versions(roo
         "two-way variance",
         "Caution: 3 seeds",
         "code 0123456789ab",
-        "diagnoses",
+        "not a diagnostic device",
     ):
         assert said in notes, said
 

@@ -33,8 +33,8 @@ def test_each_number_is_recomputed_from_the_predictions(m):
     rows = {(r.entries[1].text, r.entries[2].text): r.entries for r in table.rows}
     assert len(rows) == len(table.rows) == 3 * len(m.evidence.study.arms)
     for point, (required, least) in {
-        "Sensitivity ≥ 90% on validation": ("sensitivity", 0.9),
-        "Specificity ≥ 80% on validation": ("specificity", 0.8),
+        "Sensitivity ≥ 90% on validation data": ("sensitivity", 0.9),
+        "Specificity ≥ 80% on validation data": ("specificity", 0.8),
     }.items():
         for arm in (a.name for a in m.evidence.study.arms):
             cell, val = m.cell(arm, "two_class"), validation[arm, "two_class"]

@@ -34,7 +34,7 @@ NO_LOCKS: Final = frozenset({errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Owner:
-    """The run that holds a results folder; `since` is a Unix time."""
+    """The run that has locked a results folder; `since` is a Unix time."""
 
     study: str
     host: str
@@ -51,9 +51,9 @@ def results_lock(results: Location, study: str, on_wait: Callable[[], None] = la
     called while waiting, may raise to abort.
 
     Raises:
-        InputError: Another run holds it or has joined it (the message identifies the run), or the folder is not
+        InputError: If another run has locked or joined it (the message identifies the run), or the folder is not
             writable.
-        OSError: The object store does not respond.
+        OSError: If the object store does not respond.
     """
     with _local(results, study) if results.is_local else _in_object_store(results, study, on_wait):
         leases = Leases(results)
@@ -75,9 +75,9 @@ def joined(results: Location, study: str, code: str, on_wait: Callable[[], None]
         on_wait: Called several times a second while other runs are watched; may raise to abort.
 
     Raises:
-        InputError: A run without ``--join`` holds the folder, joined runs have different versions, the folder is not
-            writable, or its storage cannot create files exclusively.
-        OSError: The object store does not respond.
+        InputError: If a run without ``--join`` has locked the folder, joined runs have different versions, the folder
+            is not writable, or its storage cannot create files exclusively.
+        OSError: If the object store does not respond.
     """
     me = _this_run(study)
     leases = Leases(results, Member(**asdict(me), code=code))

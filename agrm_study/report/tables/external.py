@@ -134,7 +134,7 @@ def _notes(m: Measurements) -> list[str]:
         about = found.about
         said = [f"{about.name}: {about.subjects} subjects, {about.clips} clips, data {about.data_fingerprint[:12]}."]
         if about.distinct_subjects:
-            said.append("Subject ids that also occur in the study were declared to be other people.")
+            said.append("Subject ids that also occur in the study were declared to refer to different people.")
         out.append(" ".join([*said, *about.notes]))
         out += notes.findings_notes(found.findings)
     return [*out, notes.versions_note(m.evidence)]

@@ -113,4 +113,4 @@ def point_text(point: OperatingPoint | None) -> str:
     if point is None:
         return "p ≥ 0.5"
     required: Requirement = point.required
-    return f"{METRIC_NAMES[required].capitalize()} ≥ {100 * point.least:g}% on validation"
+    return f"{METRIC_NAMES[required].capitalize()} ≥ {100 * point.least:g}% on validation data"
