@@ -40,7 +40,7 @@ class InputError(Exception):
         super().__init__(self.render())
 
     @property
-    def problems(self) -> tuple[InputError, ...]:
+    def singles(self) -> tuple[InputError, ...]:
         """The individual errors of which this error consists."""
         return (self,)
 
@@ -67,12 +67,12 @@ class InputErrors(InputError):
     """Several errors in one message, one per line."""
 
     def __init__(self, problems: Iterable[InputError]) -> None:
-        self._problems = tuple(problems)
-        super().__init__(**self._problems[0].parts())
+        self.problems = tuple(problems)
+        super().__init__(**self.problems[0].parts())
 
     @property
-    def problems(self) -> tuple[InputError, ...]:
-        return self._problems
+    def singles(self) -> tuple[InputError, ...]:
+        return self.problems
 
     def render(self) -> str:
         """The number of errors, followed by one line per error."""

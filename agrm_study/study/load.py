@@ -201,7 +201,7 @@ def _read_spec(loading: Loading) -> StudyFile | None:
     try:
         spec = validated(StudyFile, value, loading.places)
     except InputError as fault:
-        problems.extend(map(_with_recipe_hint, fault.problems))
+        problems.extend(map(_with_recipe_hint, fault.singles))
         return None
     return spec if len(problems) == before else None
 

@@ -88,7 +88,7 @@ def build_recipe(
     try:
         recipe = validated(Recipe, tree, places, prefix=prefix)
     except InputError as fault:
-        problems.extend(fault.problems)
+        problems.extend(fault.singles)
         return None
     before = len(problems)
     for field, known in names.items():

@@ -111,7 +111,7 @@ class Problems:
     def extend(self, problems: Iterable[InputError]) -> None:
         """Add several errors."""
         for problem in problems:
-            for single in problem.problems:
+            for single in problem.singles:
                 if (text := single.render()) not in self._told:
                     self._told.add(text)
                     self._found.append(single)

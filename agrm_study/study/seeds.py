@@ -130,7 +130,7 @@ def _read_race(value: Mapping[str, Any]) -> Race:
     try:
         return validated(Race, value["race"], Places(Place(None)), prefix="race.")
     except InputError as fault:
-        problem = fault.problems[0]
+        problem = fault.singles[0]
     given = "" if problem.given is None else f", not {problem.given!r}"
     rule = f"{problem.field} {problem.rule}{given}" if problem.field != "race" else problem.rule
     raise Rule(rule, allowed=problem.allowed or ALLOWED, hint=problem.hint)

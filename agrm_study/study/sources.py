@@ -90,7 +90,7 @@ def preset_layer(name: str | None, loading: Loading) -> list[Setting]:
     try:
         validated(PresetFile, preset, own)
     except InputError as fault:
-        loading.problems.extend(fault.problems)
+        loading.problems.extend(fault.singles)
         return []
     for key in ("tasks", "seeds", "split_seed"):
         if key in preset:

@@ -48,7 +48,7 @@ def _check_nodes(results: str) -> Iterator[Finding]:
     try:
         notes = check_cluster(place, on_gpus=gpus, below="")
     except InputError as error:
-        for each in error.problems:
+        for each in error.singles:
             yield problem("nodes", str(each).removesuffix(f". {each.hint}"), each.hint or "")
         return
     except OSError as error:

@@ -85,7 +85,7 @@ class Refused:
     @classmethod
     def of(cls, error: InputError) -> Refused:
         """The message for an error."""
-        return cls([problem.parts() for problem in error.problems])
+        return cls([problem.parts() for problem in error.singles])
 
     def error(self) -> InputError:
         """The error that was raised."""

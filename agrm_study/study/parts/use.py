@@ -91,4 +91,4 @@ def check_options(
         try:
             validated(model, own, places.inside(path), prefix=f"{prefix}{kind.options}.")
         except InputError as fault:
-            problems.extend(fault.problems)
+            problems.extend(fault.singles)
