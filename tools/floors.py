@@ -72,7 +72,7 @@ def floors(project: Mapping[str, Any]) -> list[Floor]:
         project: The table as read by `tomllib`.
 
     Raises:
-        ValueError: A requirement cannot be parsed, or a package has two different lower bounds.
+        ValueError: If a requirement cannot be parsed, or a package has two different lower bounds.
     """
     found: dict[str, Floor] = {}
     for group, texts in groups(project).items():

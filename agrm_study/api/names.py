@@ -58,7 +58,7 @@ def parts_in(files: Sequence[Path]) -> OwnParts:
     """Executes files given on the command line and returns their parts.
 
     Raises:
-        InputError: A file cannot be executed.
+        InputError: If a file cannot be executed.
     """
     from agrm_study.plan.own_parts import own_parts
     from agrm_study.study.problems import Place
@@ -70,7 +70,7 @@ def own_name(kind: str, name: str, files: Sequence[Path]) -> str:
     """The full name of a part defined in files given on the command line; other names are returned unchanged.
 
     Raises:
-        InputError: A file cannot be executed.
+        InputError: If a file cannot be executed.
     """
     from agrm_study.study.parts.names import full_name
 

@@ -71,7 +71,7 @@ def facts_of(manifest: Path, study_file: Path) -> DataFacts:
     """Read the facts that a first study needs from a manifest.
 
     Raises:
-        InputError: The manifest cannot be read, or its labels allow no task.
+        InputError: If the manifest cannot be read, or its labels allow no task.
     """
     from agrm_study.training.data.manifest import read_manifest
 

@@ -18,7 +18,7 @@ FEWEST: Final = 3
 FEW: Final = 10
 """Number of subjects of a class below which intervals are wide for every method."""
 NO_THREE_CLASS: Final = (
-    "No three-class task: training, validation and test each need subjects of its three labels, and of no others."
+    "No three-class task: training, validation and test each require subjects of its three labels, and of no others."
 )
 OWN: Final = "groups"
 """Name of the task that contains all labels."""
@@ -53,12 +53,12 @@ def paper_tasks(counts: Mapping[str, int], where: Path) -> Tasks:
     """The built-in tasks that data with the paper's labels allow.
 
     Raises:
-        InputError: There are too few subjects for any built-in task.
+        InputError: If there are too few subjects for any built-in task.
     """
     normal, others = counts["normal"], [count for label, count in counts.items() if label != "normal"]
     if normal < FEWEST or sum(others) < FEWEST:
         raise InputError(
-            f"a study needs at least {FEWEST} normal and {FEWEST} abnormal subjects",
+            f"a study requires at least {FEWEST} normal and {FEWEST} abnormal subjects",
             where=where,
             field="label",
             given=", ".join(f"{counts[label]} {label}" for label in dict.fromkeys((*LABELS, *counts))),
@@ -73,13 +73,13 @@ def own_task(counts: Mapping[str, int], where: Path) -> Tasks:
     """A task with one class for each label that has subjects in every part of the split.
 
     Raises:
-        InputError: There are fewer than 2 or more than 50 such labels.
+        InputError: If there are fewer than 2 or more than 50 such labels.
     """
     there = in_every_part(counts)
     usable = sorted(there)
     if not MIN_CLASSES <= len(usable) <= MAX_CLASSES:
         raise InputError(
-            f"a study needs {MIN_CLASSES} to {MAX_CLASSES} labels with a subject in training, validation and test",
+            f"a study requires {MIN_CLASSES} to {MAX_CLASSES} labels with a subject in training, validation and test",
             where=where,
             field="label",
             given=f"{len(usable)} such labels of {len(counts)}",

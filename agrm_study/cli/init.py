@@ -31,7 +31,7 @@ def init(file: Path, manifest: Path | None, synthetic: bool) -> None:
 
     if (manifest is None) == (not synthetic):
         raise InputError(
-            "needs one of --data MANIFEST and --synthetic",
+            "requires one of --data MANIFEST and --synthetic",
             hint="`agrm-study data index VIDEOS --layout folder --out DIR` creates a manifest of your videos.",
         )
     if file.exists():

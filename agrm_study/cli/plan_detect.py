@@ -25,7 +25,7 @@ def detections(results: str | Path, study: Study, points: float, assumptions: Se
             subjects.
 
     Raises:
-        InputError: There are no assumptions and fewer than two finished seeds of two arms.
+        InputError: If there are no assumptions and fewer than two finished seeds of two arms.
     """
     from agrm_study.records.local_copy import local_copy
     from agrm_study.report.detect import detection, estimated, stated

@@ -76,7 +76,7 @@ def write_report(
         The report; its answers are keyed by results folder as given.
 
     Raises:
-        InputError: A folder contains no results, or a name is unknown.
+        InputError: If a folder contains no results, or a name is unknown.
     """
     from rich.console import Console
 

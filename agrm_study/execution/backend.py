@@ -50,7 +50,7 @@ class Backend:
             gpu, note = gpu_share(asked.gpu, options.address)
         if options.autoscale and (options.address is None or options.slots is None):
             raise InputError(
-                "`--autoscale` starts nodes for waiting trials and needs `--address` and `--slots`",
+                "`--autoscale` starts nodes for waiting trials and requires `--address` and `--slots`",
                 field="--autoscale",
                 hint="`--slots N` sets the number of concurrent trials once all nodes have started.",
             )
@@ -81,9 +81,9 @@ class Backend:
         """Checks the storage and the cluster before any other step; `on_wait`, called during the checks, may raise.
 
         Raises:
-            InputError: The cluster does not respond, lacks the resources a trial needs and cannot obtain them,
-                or a node is unfit.
-            OSError: The object store does not accept writes.
+            InputError: If the cluster does not respond, lacks the resources a trial needs and cannot obtain them, or a
+                node is unfit.
+            OSError: If the object store does not accept writes.
         """
         if not results.is_local:
             (results / OPENED).write_atomic(b"")

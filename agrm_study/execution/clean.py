@@ -64,7 +64,7 @@ def unneeded(results: str | Path, *, weights: Which = "none") -> list[Unneeded]:
     Arms that a race stopped, and trials that are no longer in the plan, count as not reported.
 
     Raises:
-        InputError: A run is active, or the folder contains no readable results.
+        InputError: If a run is active, or the folder contains no readable results.
     """
     snapshot = read_snapshot(results)
     if snapshot.owner is not None:
@@ -92,8 +92,8 @@ def remove(
         on_note: Called with one line of text if joined runs must be watched first, which takes up to a minute.
 
     Raises:
-        InputError: A run is active.
-        OSError: The storage rejects a request.
+        InputError: If a run is active.
+        OSError: If the storage rejects a request.
     """
     location, shown = Location.of(results), {item.path: item for item in items}
     noted: list[str] = []

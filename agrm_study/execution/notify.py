@@ -22,7 +22,7 @@ def notifier(command: str, field: str = "--notify") -> tuple[str, ...]:
     """Splits a command into words; it is run without a shell.
 
     Raises:
-        InputError: The command is empty, has an unclosed quote or a shell operator, or its program cannot be run.
+        InputError: If the command is empty, has an unclosed quote or a shell operator, or its program cannot be run.
     """
     try:
         words = tuple(shlex.split(command))

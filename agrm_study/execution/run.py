@@ -58,7 +58,7 @@ def run_study(
             handler is installed.
 
     Raises:
-        InputError: The data are invalid, another run has locked the results folder, or storage rejects writes (full,
+        InputError: If the data are invalid, another run has locked the results folder, or storage rejects writes (full,
             read-only). Raised only before the first trial has run; later errors are reported in the summary's `error`.
     """
     backend, results = Backend.of(study, options), Location.of(options.results)

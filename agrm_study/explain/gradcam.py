@@ -35,11 +35,11 @@ def grad_cam(
         Unnormalised, non-negative maps (B, T', H', W') in the precision of the features.
 
     Raises:
-        InputError: The features have no positions (`Backbone.has_positions`).
+        InputError: If the features have no positions (`Backbone.has_positions`).
     """
     if not network.has_positions:
         raise InputError(
-            "Grad-CAM needs features with positions, but this network's classifier uses a class token",
+            "Grad-CAM requires features with positions, but this network's classifier uses a class token",
             field="model.pooling.name",
             hint="Choose a different pooling, such as shpm, which pools the patches.",
         )

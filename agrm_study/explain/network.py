@@ -109,7 +109,7 @@ def reload_trial(trial: FinishedTrial, data: Data, recorded: pd.DataFrame, devic
         device: ``cpu``, ``cuda`` or ``cuda:N``; the network always runs in single precision.
 
     Raises:
-        InputError: Data, weights or logits differ from the records.
+        InputError: If data, weights or logits differ from the records.
     """
     found = (data.manifest.fingerprint, data.split.fingerprint)
     planned = (trial.data_fingerprint, trial.split_fingerprint)
@@ -180,7 +180,7 @@ def _compare(logits_NK: NDArray[np.float32], windows: Windows, recorded: pd.Data
     """Compare the network's logits with the records.
 
     Raises:
-        InputError: Logits are missing from the records or differ by more than `TOLERANCE`.
+        InputError: If logits are missing from the records or differ by more than `TOLERANCE`.
     """
     by_window = dict(zip(recorded["clip_id"], recorded["logits"], strict=True))
     missing = [name for name in windows.names if name not in by_window]

@@ -76,7 +76,7 @@ def explain(
         on_progress: Called with the number of measured clips and the total number of clips.
 
     Raises:
-        InputError: Weights are missing, or data, weights or logits differ from the records.
+        InputError: If weights are missing, or data, weights or logits differ from the records.
     """
     own = reload_trial(trial, data, _recorded(trials, trial), options.device)
     folder = options.out / trial.trial_id

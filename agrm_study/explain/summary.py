@@ -35,7 +35,7 @@ def read_raw(out: Path) -> pd.DataFrame:
     """Read the measurements of all trials explained in this folder.
 
     Raises:
-        InputError: A file is not a valid measurement file.
+        InputError: If a file is not a valid measurement file.
     """
     parts = []
     for path in sorted((out / RAW_FOLDER).glob("*.csv")):

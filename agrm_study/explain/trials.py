@@ -67,7 +67,7 @@ class FinishedTrials:
         ledger: The records of the study.
 
     Raises:
-        InputError: The folder contains no results, or no trial has finished.
+        InputError: If the folder contains no results, or no trial has finished.
     """
 
     def __init__(self, results: Path) -> None:
@@ -94,7 +94,7 @@ class FinishedTrials:
         """The trial whose id starts with a prefix.
 
         Raises:
-            InputError: No trial or several trials match, or the trial is a search trial.
+            InputError: If no trial or several trials match, or the trial is a search trial.
         """
         ids = list(self._rows)
         found = [name for name in ids if name.startswith(prefix)]
@@ -116,7 +116,7 @@ class FinishedTrials:
         """The trial of an arm (in a study with folds, of fold 0); task and seed default to the first ones of the arm.
 
         Raises:
-            InputError: The arm, task or seed is unknown, or the trial has not finished.
+            InputError: If the arm, task or seed is unknown, or the trial has not finished.
         """
         arms = list(dict.fromkeys(cell.arm for cell in self._cells))
         if arm not in arms:

@@ -79,7 +79,7 @@ class FinishedStudy:
         results: Results folder; a local path or a URI.
 
     Raises:
-        InputError: The folder contains no results, or no final trial has finished.
+        InputError: If the folder contains no results, or no final trial has finished.
     """
 
     def __init__(self, results: str | Path) -> None:
@@ -109,7 +109,7 @@ class FinishedStudy:
         """The trial whose id starts with a prefix.
 
         Raises:
-            InputError: No trial or several trials match.
+            InputError: If no trial or several trials match.
         """
         found = sorted(name for name in self._rows if name.startswith(prefix))
         if len(found) != 1:
@@ -135,7 +135,7 @@ class FinishedStudy:
             seed: Select this seed instead of the best one.
 
         Raises:
-            InputError: The arm, task or seed is unknown, or none of its trials has finished.
+            InputError: If the arm, task or seed is unknown, or none of its trials has finished.
         """
         task = _known("--task", task, list(self.study.tasks))
         arms = list(dict.fromkeys(cell.arm for cell in self._cells if cell.task == task))
@@ -176,7 +176,7 @@ class FinishedStudy:
         """Content of the trial's ``best.safetensors``.
 
         Raises:
-            InputError: The weights were not saved, were removed by `clean`, or are damaged.
+            InputError: If the weights were not saved, were removed by `clean`, or are damaged.
         """
         file = self.location / "checkpoints" / choice.trial_id / "best.safetensors"
         content = file.read()
@@ -221,7 +221,7 @@ class FinishedStudy:
         """Source code of the user-defined parts that a trial uses.
 
         Raises:
-            InputError: The results folder does not contain it.
+            InputError: If the results folder does not contain it.
         """
         found = []
         for _, name in used_parts(choice.recipe):

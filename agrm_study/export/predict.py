@@ -85,7 +85,7 @@ class Predictor:
             device: ``cpu``, ``cuda`` or ``cuda:N``.
 
         Raises:
-            InputError: The folder is not a model folder, its weights do not match, or the device does not exist.
+            InputError: If the folder is not a model folder, its weights do not match, or the device does not exist.
         """
         folder = Path(folder)
         if not folder.is_dir():

@@ -87,7 +87,7 @@ class ModelRecipe:
         """Read a file written by `write`.
 
         Raises:
-            InputError: The file is missing, damaged, or from a version with different keys or preprocessing.
+            InputError: If the file is missing, damaged, or from a version with different keys or preprocessing.
         """
         from pydantic import ValidationError
 

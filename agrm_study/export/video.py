@@ -25,8 +25,8 @@ def video_frames(path: Path, clip: Clip) -> NDArray[np.uint8]:
     """Frames (T, 3, H, W) of a video, preprocessed as in a clip store.
 
     Raises:
-        VideoError: The video is missing, truncated, unreadable or too long, its frames are too small, or no walker is
-            found for the person crop.
+        VideoError: If the video is missing, truncated, unreadable or too long, its frames are too small, or no walker
+            is found for the person crop.
     """
     if not path.is_file():
         raise VideoError("the path is a folder" if path.is_dir() else "the file does not exist", "missing")

@@ -51,7 +51,7 @@ def export(study: FinishedStudy, choice: Choice, out: Path) -> Exported:
         out: The model folder.
 
     Raises:
-        InputError: The weights were not saved or do not match the record, validation predictions are missing, or the
+        InputError: If the weights were not saved or do not match the record, validation predictions are missing, or the
             folder has other content or cannot be written.
     """
     _check_out(out)

@@ -42,7 +42,7 @@ class OptunaHook(Hook):
     def check(cls, study: Study) -> None:
         if study.search is None:
             raise InputError(
-                "the Optuna hook needs a study with a search",
+                "the Optuna hook requires a study with a search",
                 where=study.name,
                 hint="tensorboard, mlflow and wandb support every study, including studies that tune their arms.",
             )

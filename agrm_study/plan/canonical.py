@@ -14,7 +14,7 @@ def canonical_json(value: Any) -> str:
     repr.
 
     Raises:
-        ValueError: For a NaN or infinite value.
+        ValueError: If a value is NaN or infinite.
     """
     return json.dumps(_plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 
@@ -23,7 +23,7 @@ def member(name: str, value: Any) -> str:
     """One member ``"name":value`` of an object in canonical JSON.
 
     Raises:
-        ValueError: For a NaN or infinite value.
+        ValueError: If a value is NaN or infinite.
     """
     return f"{json.dumps(name)}:{canonical_json(value)}"
 

@@ -68,5 +68,5 @@ def _schema(part: Any, kind: str, name: str, written: str) -> dict[str, Any]:
         raise InputError(f"a {kind} has no options", where=written, field=name)
     schema: dict[str, Any] = options.model_json_schema()
     if missing := [option for option, info in options.model_fields.items() if info.is_required()]:
-        raise InputError("an option needs a default", where=written, field=name, given=", ".join(missing))
+        raise InputError("an option requires a default", where=written, field=name, given=", ".join(missing))
     return schema

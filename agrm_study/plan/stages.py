@@ -88,7 +88,7 @@ class Stages:
         return self._chains.get(trial_id, ())
 
     def children(self, key: str | None) -> tuple[Stage, ...]:
-        """The stages that continue a stage; for None, the initial stages."""
+        """The stages that continue a stage, or the initial stages if it is None."""
         return self._children.get(key, ())
 
     @property

@@ -26,7 +26,7 @@ def retry_storage(action: Callable[[], T], pauses_s: Sequence[float] = PAUSES_S)
         pauses_s: Seconds before each further attempt; empty for a single attempt.
 
     Raises:
-        OSError: Error of the last attempt.
+        OSError: If the last attempt fails.
     """
     attempt = 0
     began = time.monotonic()

@@ -44,7 +44,7 @@ def write_trial(
     Raises:
         OSError: If storage still fails after the retries.
         pyarrow.ArrowInvalid: If a value does not match the type of its column.
-        ValueError: For a column that is not in the schema.
+        ValueError: If there is a column that is not in the schema.
     """
     records = Location.of(root) / "records"
     trial_id = str(trial["trial_id"])

@@ -57,7 +57,7 @@ def compare(
         )
         raise InputError("is not a setting", field="--by", given=by, hint=hint)
     if not results:
-        raise InputError("needs at least one results folder", field="RESULTS")
+        raise InputError("requires at least one results folder", field="RESULTS")
     merged = merge([collect(Path(r), allow=allow) for r in results], by, allow)
     m = Measurements(merged, allow=tuple(allow))
     table = comparison_table(m, by)

@@ -121,7 +121,7 @@ def drawing(m: Measurements, name: str) -> Drawing:
     kind = figure_kind(name)
     info = kind.info(m)
     if info is None:
-        raise NotMade(f"it needs {kind.needs}")
+        raise NotMade(f"it requires {kind.needs}")
     return Drawing(kind, info)
 
 

@@ -46,7 +46,7 @@ def words(text: str) -> Entry:
 
 
 def whole(number: int | None) -> Entry:
-    """An integer entry with thousands separators; an en dash for None."""
+    """An integer entry with thousands separators; an en dash if the value is None."""
     return Entry(text="–") if number is None else Entry(text=f"{number:,}", value=number)
 
 

@@ -104,7 +104,7 @@ def try_dimensions(
         loading: Receives the errors.
         at: Path of the space in the study file.
         tree: Settings that the sampled values override; by default, the settings of the base recipe.
-        prefix: Prefix of the field in messages.
+        prefix: Prefix of the field for messages.
     """
     places = {name: loading.places.find((*at, name)) for name in names}
     drawn = [Setting(name, space[name].probes[0], places[name]) for name in names]
@@ -279,7 +279,7 @@ def _check_names(drafts: Sequence[ArmDraft], loading: Loading) -> None:
                 f"two arms have this name, the first in line {first[key].place.line}",
                 field="arms",
                 given=draft.name,
-                hint="Each row of a table needs a unique name.",
+                hint="Each row of a table requires a unique name.",
             )
         first.setdefault(key, draft)
 

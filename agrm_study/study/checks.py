@@ -62,7 +62,7 @@ def check_study(spec: StudyFile, base: Recipe, arms: Sequence[Arm], loading: Loa
     if spec.resources.gpu == 0 and (reduced := sorted(precisions - {"fp32", "bf16"})):
         loading.problems.add(
             loading.origins.find(("precision",)),
-            "needs a GPU, but resources.gpu is 0",
+            "requires a GPU, but resources.gpu is 0",
             field="precision",
             given=reduced[0],
             hint="Request a GPU, or set precision to fp32, or to bf16 on a CPU that supports it.",
@@ -77,7 +77,7 @@ def _check_screening(spec: StudyFile, loading: Loading) -> None:
     for kind, wanted in (("tables", spec.report.tables), ("figures", spec.report.figures)):
         for name in wanted:
             if name in NEED_POSITIVE[kind]:
-                loading.note(("report", kind), f"{name} needs a task with a positive class", hint=hint)
+                loading.note(("report", kind), f"{name} requires a task with a positive class", hint=hint)
 
 
 def _positive_hint(tasks: Sequence[Task]) -> str | None:
@@ -142,7 +142,7 @@ def _check_search(spec: StudyFile, search: Search, loading: Loading) -> None:
         rule = "a search has one task: the best settings for one task need not be the best for another"
         loading.note(("tasks",), rule, given=list(spec.tasks), hint="Write one study per task.")
     if not isinstance(spec.seeds, Race) and set(search.training_seeds) & set(spec.seeds):
-        rule = "must not be one of the study's seeds: the promoted arms need new seeds"
+        rule = "must not be one of the study's seeds: the promoted arms require new seeds"
         loading.note(("search", "seed"), rule, given=search.seed)
     if spec.reference not in (None, BASE_ARM):
         rule = "must be `base` in a search: the base recipe is compared with the promoted arms"
@@ -162,7 +162,7 @@ def _check_race(spec: StudyFile, arms: Sequence[Arm], loading: Loading) -> None:
         rule = "tuned arms cannot race: a race would use the validation part that selected their settings"
         loading.note(("seeds",), rule, hint=same_for_all)
     elif len(arms) == 1:
-        loading.note(("seeds",), "a race needs at least two arms", hint=same_for_all)
+        loading.note(("seeds",), "a race requires at least two arms", hint=same_for_all)
     for table in spec.report.tables:
         if table in NEED_ALL_ARMS:
             rule = f"the table {table} is not available for a race: {NEED_ALL_ARMS[table]}, but a race drops arms"

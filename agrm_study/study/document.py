@@ -64,7 +64,7 @@ class Document:
 
     Attributes:
         value: Plain dicts (text keys), lists, text, numbers, booleans and None.
-        source: The file, or the name of the text in messages.
+        source: The file, or the name of the text for messages.
         lines: Line number, from 1, of every key and list item.
     """
 
@@ -98,7 +98,7 @@ def read_yaml(path: Path) -> Document:
 
 
 def decode_yaml(content: bytes, source: Path) -> Document:
-    """Read the content of a YAML file from any storage; ``source`` is its name in messages.
+    """Read the content of a YAML file from any storage; ``source`` is its name for messages.
 
     Raises:
         InputError: See `read_yaml`.
@@ -111,7 +111,7 @@ def decode_yaml(content: bytes, source: Path) -> Document:
 
 
 def parse_yaml(text: str, source: Path | None = None) -> Document:
-    """Read YAML text; ``source`` is its name in messages.
+    """Read YAML text; ``source`` is its name for messages.
 
     Raises:
         InputError: See `read_yaml`.

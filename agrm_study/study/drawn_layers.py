@@ -50,7 +50,7 @@ def try_layers(
             rules.
         loading: Receives errors and notes.
         at: Path of the space in the study file.
-        prefix: Prefix of the field in messages.
+        prefix: Prefix of the field for messages.
     """
     points = list(islice(_points(names, space, set(names), {}), MOST_COMBINATIONS + 1))
     if loading.layers is None or len(points) > MOST_COMBINATIONS:

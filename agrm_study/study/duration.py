@@ -22,7 +22,7 @@ def read_duration(text: str, *, field: str | None = None) -> float:
         field: Name of the option, for the message.
 
     Raises:
-        InputError: For any other text, a duration of zero, or more than 366 days.
+        InputError: If the text has a different form, or the duration is zero or more than 366 days.
     """
     found = _FORM.fullmatch(text.strip()) if text.strip() else None
     if found is None:

@@ -149,7 +149,7 @@ def _with_own_names(report: ReportRequest, own: OwnParts) -> ReportRequest:
 def _open(file: Path, names: Names) -> Loading:
     document = read_yaml(file)
     if document.value is None:
-        raise InputError("the study is empty", where=file, hint="It needs at least name, tasks, seeds and arms.")
+        raise InputError("the study is empty", where=file, hint="It requires at least name, tasks, seeds and arms.")
     if not isinstance(document.value, dict):
         raise InputError("a study is a group of keys, `name: …`, `tasks: …`", where=file, line=document.line(()))
     return Loading.of(document, file, names)
@@ -189,7 +189,7 @@ def _read_spec(loading: Loading) -> StudyFile | None:
         )
     for way in given:
         if value[way] in ([], {}):
-            loading.note((way,), f"the study is empty: it needs at least one {PARTS[way]}")
+            loading.note((way,), f"the study is empty: it requires at least one {PARTS[way]}")
     if isinstance(arms := value.get("arms"), dict) and arms:
         loading.note(
             ("arms",),

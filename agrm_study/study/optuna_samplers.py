@@ -126,7 +126,9 @@ def try_sampler(sampler: NamedSampler, directions: Sequence[str]) -> None:
                 study.tell(study.ask(space), [0.0] * len(directions))
     except ImportError as fault:
         package = getattr(fault, "name", None) or "a package that is not installed"
-        raise Rule(f"{sampler.name} needs {package}", hint=f"pip install {package}" if fault.name else None) from None
+        raise Rule(
+            f"{sampler.name} requires {package}", hint=f"pip install {package}" if fault.name else None
+        ) from None
     except Exception as fault:
         text = str(fault).strip().splitlines()
         raise Rule(f"{sampler.name} cannot be used here: {text[0] if text else type(fault).__name__}") from None

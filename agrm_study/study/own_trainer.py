@@ -175,8 +175,8 @@ def require_shipped_trainer(study: Study, where: str | Path) -> None:
     """
     if study.base.own_trainer:
         raise InputError(
-            "needs networks of the built-in trainer; this study has a user-defined trainer, and only that trainer can "
-            "read its data and apply its models",
+            "requires networks of the built-in trainer; this study has a user-defined trainer, and only that trainer "
+            "can read its data and apply its models",
             where=where,
             given=short_name(study.base.training.trainer),
         )

@@ -201,7 +201,7 @@ def read_resolved(path: Path) -> Study:
 
 
 def parse_resolved(content: bytes, where: Path) -> Study:
-    """Like `read_resolved`, for the content of a file, e.g. from an object store; ``where`` is its name in messages.
+    """Like `read_resolved`, for the content of a file, e.g. from an object store; ``where`` is its name for messages.
 
     Raises:
         InputError: If the content is damaged, or has a different schema version.

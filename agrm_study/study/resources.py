@@ -20,8 +20,8 @@ def read_gpu(value: Any) -> float | Literal["auto"]:
     """Number of GPUs that a trial requests: 0, 1, exactly 1/k, or ``auto``.
 
     Raises:
-        Rule: For any other value. A trial uses at most one GPU, and Ray packs trials onto a GPU only if their shares
-            add up to one.
+        Rule: If the value is different. A trial uses at most one GPU, and Ray packs trials onto a GPU only if their
+            shares add up to one.
     """
     if value == "auto":
         return "auto"

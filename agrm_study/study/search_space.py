@@ -121,11 +121,13 @@ class Dimension(Section):
         if low >= high:
             raise Rule(f"the lowest value must be less than the highest, given [{low:g}, {high:g}]")
         if self.scale == "log" and low <= 0:
-            raise Rule(f"a log scale needs a lowest value above 0, given {low:g}")
+            raise Rule(f"a log scale requires a lowest value above 0, given {low:g}")
         if self.scale == "logit" and (self.kind == "int" or not 0 < low < high < 1):
-            raise Rule(f"a logit scale needs a float range between 0 and 1, both excluded, given [{low:g}, {high:g}]")
+            raise Rule(
+                f"a logit scale requires a float range between 0 and 1, both excluded, given [{low:g}, {high:g}]"
+            )
         if self.step is not None and (self.scale != "linear" or self.step > high - low):
-            raise Rule("a step needs a linear scale and must fit into the range", allowed=f"at most {high - low:g}")
+            raise Rule("a step requires a linear scale and must fit into the range", allowed=f"at most {high - low:g}")
         if self.step is not None and self.kind == "int" and self.step != int(self.step):
             raise Rule(f"the step of an int range must be a whole number, given {self.step:g}")
         return self
@@ -140,7 +142,7 @@ class Dimension(Section):
         """Lowest and highest value of a range.
 
         Raises:
-            ValueError: For a choice.
+            ValueError: If this is a choice.
         """
         bounds = self.float_range or self.int_range
         if bounds is None:
@@ -171,7 +173,7 @@ class Dimension(Section):
             text = "{:g} to {:g}".format(*self.bounds)
             if self.step is not None:
                 return f"{text} in steps of {self.step:g}"
-            return text if self.kind == "int" else f"{text}; a condition needs a `choice` or a `step` there"
+            return text if self.kind == "int" else f"{text}; a condition requires a `choice` or a `step` there"
         return ", ".join(str(value) for _, value in self.choices)
 
     @property
@@ -239,7 +241,7 @@ class SearchSettings(Section):
     @model_validator(mode="after")
     def _rules(self) -> SearchSettings:
         if len(self.metric) > 1 and self.sampler in ("random", "tpe", "gp"):
-            raise Rule(f"several objectives need the sampler nsga2, given {self.sampler}")
+            raise Rule(f"several objectives require the sampler nsga2, given {self.sampler}")
         if len(self.metric) > 1 and self.pruner.name != "none":
             raise Rule("a search with several objectives cannot prune")
         if self.seed + self.seeds - 1 > MAX_SEED:

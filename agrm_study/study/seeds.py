@@ -91,7 +91,7 @@ def read_seeds(value: Any) -> tuple[int, ...] | Race:
     """Seeds, from a list of distinct integers, a number N (for 0 … N-1), or a race.
 
     Raises:
-        Rule: For any other value, or if there are no seeds.
+        Rule: If the value has a different form, or there are no seeds.
     """
     if isinstance(value, Race):
         return value
@@ -99,14 +99,14 @@ def read_seeds(value: Any) -> tuple[int, ...] | Race:
         return _read_race(value)
     if isinstance(value, int) and not isinstance(value, bool):
         if value < 1:
-            raise Rule("a study needs at least one seed", allowed=ALLOWED)
+            raise Rule("a study requires at least one seed", allowed=ALLOWED)
         if value > MAX_TRIALS:
             raise Rule(f"a study has at most {MAX_TRIALS} seeds", allowed=ALLOWED)
         return tuple(range(value))
     if not isinstance(value, list | tuple):
         raise Rule("must be a list of whole numbers", allowed=ALLOWED)
     if not value:
-        raise Rule("a study needs at least one seed", allowed=ALLOWED)
+        raise Rule("a study requires at least one seed", allowed=ALLOWED)
     seen: set[int] = set()
     for seed in value:
         if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
@@ -123,7 +123,7 @@ def _read_race(value: Mapping[str, Any]) -> Race:
     """Read a race from ``{race: {…}}``.
 
     Raises:
-        Rule: For any error; pydantic would report members of the union type of `seeds` instead of the key.
+        Rule: If the value is invalid; pydantic would report members of the union type of `seeds` instead of the key.
     """
     if list(value) != ["race"] or not isinstance(value["race"], Mapping):
         raise Rule("must be {race: {…}} if it is a group", allowed=ALLOWED)

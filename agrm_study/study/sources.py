@@ -111,7 +111,7 @@ def option_layer(options: Sequence[str], loading: Loading) -> list[Setting]:
     Later options take precedence.
 
     Raises:
-        InputError: For an option without ``=``, with an empty key, or with a value that is not YAML.
+        InputError: If an option has no ``=``, an empty key, or a value that is not YAML.
     """
     settings: dict[str, Setting] = {}
     for key, value, place in map(_parse, options):

@@ -85,7 +85,7 @@ def read_sharing(value: Any) -> bool | Literal["keep"]:
     """Whether trials share epochs, and whether their final training states are kept.
 
     Raises:
-        Rule: For any value other than true, false and ``keep``.
+        Rule: If the value is not true, false or ``keep``.
     """
     if isinstance(value, bool):
         return value

@@ -106,7 +106,7 @@ def _listed(value: Any) -> Any:
     if not isinstance(value, Mapping | list | tuple):
         raise Rule("must be a list", allowed=allowed)
     if not value:
-        raise Rule("a study needs at least one task", allowed=allowed)
+        raise Rule("a study requires at least one task", allowed=allowed)
     if isinstance(value, Mapping):
         for name in value:
             if not re.fullmatch(NAME_PATTERN, name):
@@ -150,7 +150,9 @@ def _entry_problem(name: str, entry: TaskEntry) -> Rule | None:
         )
     if name not in BUILT_IN and entry.classes is None:
         hint = did_you_mean(name, BUILT_IN) or _OWN
-        return Rule(f"the task {name} needs classes", allowed=f"built-in: {', '.join(BUILT_IN)}", hint=hint, show=False)
+        return Rule(
+            f"the task {name} requires classes", allowed=f"built-in: {', '.join(BUILT_IN)}", hint=hint, show=False
+        )
     return None
 
 

@@ -51,7 +51,7 @@ class Task:
         return {label: index for index, labels in enumerate(self.labels) for label in labels}
 
     def class_index(self, label: str | None) -> int | None:
-        """Class index of a manifest label; None for labels that the task ignores, and for None."""
+        """Class index of a manifest label; None for labels that the task ignores, and if `label` is None."""
         return None if label is None else self.class_of.get(label)
 
     def has(self, label: str) -> bool:
@@ -152,7 +152,7 @@ def check_classes(classes: Mapping[str, tuple[str, ...] | list[str]]) -> None:
     """
     if not MIN_CLASSES <= len(classes) <= MAX_CLASSES:
         given = f"has {len(classes)}" if len(classes) != 1 else f"has one, {next(iter(classes))}"
-        raise Rule(f"a task needs {MIN_CLASSES} to {MAX_CLASSES} classes, {given}", show=False)
+        raise Rule(f"a task requires {MIN_CLASSES} to {MAX_CLASSES} classes, {given}", show=False)
     owner: dict[str, str] = {}
     for name, labels in classes.items():
         if problem := label_problem(name) or (
@@ -195,7 +195,7 @@ def check_ordered(ordered: bool, classes: Mapping[str, Any]) -> None:
     """
     if ordered and len(classes) == MIN_CLASSES:
         raise Rule(
-            "needs at least three classes: the order of two classes has no effect",
+            "requires at least three classes: the order of two classes has no effect",
             hint="Specify the class to detect with `positive`.",
         )
 

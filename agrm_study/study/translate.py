@@ -52,7 +52,7 @@ def validated(model: type[M], value: Any, places: Places, *, prefix: str = "") -
         model: The model.
         value: Plain values.
         places: Locations of the values, by path.
-        prefix: Prefix of the dotted field in messages.
+        prefix: Prefix of the dotted field for messages.
 
     Raises:
         InputError: If any rule is violated; see `translate`.

@@ -88,7 +88,7 @@ def verify_folder(
     Args:
         folder: Results folder.
         out: Receives the differences and remarks.
-        named: Name of the folder in messages; by default its path.
+        named: Name of the folder for messages; by default its path.
         weights: Whether the folder contains weights; a records bundle does not.
         on_progress: Callback that receives a short description of the current step.
 

@@ -74,7 +74,7 @@ def load_checkpoint(folder: Path, identity: str) -> tuple[dict[str, Any], dict[s
     """Load the state and the best weights (empty if there are none yet), or None if the folder has no checkpoint.
 
     Raises:
-        CheckpointError: The checkpoint belongs to a different trial, has a different format, or is damaged.
+        CheckpointError: If the checkpoint belongs to a different trial, has a different format, or is damaged.
     """
     path = folder / ROLLING
     if not path.is_file():
@@ -105,7 +105,7 @@ def load_best(folder: Path, identity: str, epoch: int) -> dict[str, Tensor]:
     """Load the best weights of a trial.
 
     Raises:
-        CheckpointError: The folder has no weights for this trial and epoch.
+        CheckpointError: If the folder has no weights for this trial and epoch.
     """
     wanted = {"format": str(FORMAT), "identity": identity, "epoch": str(epoch)}
     for path in (folder / BEST, folder / _NEXT_BEST):

@@ -103,7 +103,7 @@ def clip_set(clip_ids: Sequence[str], manifest: Manifest, store: Store, task: Ta
     """The given clips, in order, except clips whose label is ignored by the task.
 
     Raises:
-        KeyError: The manifest or the store does not contain a clip.
+        KeyError: If the manifest or the store does not contain a clip.
     """
     clips = [clip for clip in map(manifest.by_id.__getitem__, clip_ids) if clip.label is None or task.has(clip.label)]
     rows = [store.row(clip.clip_id) for clip in clips]
@@ -134,7 +134,7 @@ def clips_of_parts(
     """The clips of each part.
 
     Raises:
-        InputError: A part that the recipe requires is empty.
+        InputError: If a part that the recipe requires is empty.
     """
     parts = {part: clip_set(split.clips(part), manifest, store, recipe.task) for part in PARTS}
     if recipe.shuffle_labels:
@@ -143,13 +143,13 @@ def clips_of_parts(
     for part in needed:
         if not len(parts[part]):
             raise InputError(
-                f"the {part} part needs at least one labelled clip",
+                f"the {part} part requires at least one labelled clip",
                 field=f"data.split.{part}",
                 hint="Use more subjects, or a larger share for this part.",
             )
     if recipe.uses_unlabelled and not len(parts["unlabelled_train"]):
         raise InputError(
-            f"the method `{recipe.ssl.method}` needs unlabelled clips; the training part has none",
+            f"the method `{recipe.ssl.method}` requires unlabelled clips; the training part has none",
             field="data.unlabelled_train",
             hint="Add unlabelled clips, or use `ssl.method: supervised`.",
         )

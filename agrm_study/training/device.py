@@ -30,7 +30,7 @@ class Device:
         recipe: Precision, compilation and seed.
 
     Raises:
-        InputError: torch cannot use the device, or the device does not support the precision.
+        InputError: If torch cannot use the device, or the device does not support the precision.
     """
 
     def __init__(self, name: str, recipe: Recipe) -> None:
@@ -41,7 +41,7 @@ class Device:
         self._recipe = recipe
         if self._half is torch.float16 and not self.is_cuda:
             raise InputError(
-                "fp16 needs a GPU", field="precision", given=recipe.precision, allowed="fp32 on this device"
+                "fp16 requires a GPU", field="precision", given=recipe.precision, allowed="fp32 on this device"
             )
         problem = bf16_problem(self.torch) if self._half is torch.bfloat16 else None
         if problem is not None:
@@ -114,7 +114,7 @@ class Device:
         deterministic algorithms on a CPU, and on a GPU if the recipe requests it.
 
         Raises:
-            DeviceMemoryError: The device is out of memory.
+            DeviceMemoryError: If the device is out of memory.
         """
         was_deterministic = torch.are_deterministic_algorithms_enabled()
         was_warning = torch.is_deterministic_algorithms_warn_only_enabled()

@@ -32,7 +32,7 @@ def kept_weights(content: bytes, epoch: int, where: str) -> dict[str, Tensor]:
         where: The file.
 
     Raises:
-        InputError: The content cannot be read, or the weights belong to a different epoch.
+        InputError: If the content cannot be read, or the weights belong to a different epoch.
     """
     try:
         weights: dict[str, Tensor] = load(content)
@@ -59,7 +59,7 @@ def kept_network(
         where: File of the weights.
 
     Raises:
-        InputError: The weights do not match the network.
+        InputError: If the weights do not match the network.
     """
     asked = reported_network(recipe)
     name: Network = asked if any(key.startswith(f"{asked}.") for key in weights) else "student"

@@ -62,8 +62,8 @@ class Training:
         messages: Notes for the user, for example about pre-trained weights that were not loaded.
 
     Raises:
-        InputError: Recipe, data and device are incompatible.
-        CheckpointError: The checkpoint cannot be resumed.
+        InputError: If recipe, data and device are incompatible.
+        CheckpointError: If the checkpoint cannot be resumed.
     """
 
     def __init__(
@@ -158,9 +158,9 @@ class Training:
         """Train for one epoch, validate, and update learning rate, best weights and early stopping.
 
         Raises:
-            NanLossError: A loss is not finite; training must not continue.
-            DeviceMemoryError: The device is out of memory.
-            ValueError: Training has already ended.
+            NanLossError: If a loss is not finite; training must not continue.
+            DeviceMemoryError: If the device is out of memory.
+            ValueError: If training has already ended.
         """
         if self.done:
             raise ValueError(f"training has ended after {counted(self.epoch, 'epoch')}")
@@ -186,7 +186,7 @@ class Training:
         """Predictions of the best epoch's networks, and the rows of all epochs.
 
         Raises:
-            ValueError: No epoch has been completed.
+            ValueError: If no epoch has been completed.
         """
         if not self._best:
             raise ValueError("no epoch has been completed")
@@ -211,7 +211,7 @@ class Training:
         `outcome`.
 
         Raises:
-            CheckpointError: The folder has no weights for this trial and epoch.
+            CheckpointError: If the folder has no weights for this trial and epoch.
         """
         return self._predict(load_best(self._folder or Path(), self._identity, epoch), epoch)
 
@@ -246,7 +246,7 @@ class Training:
                 only in settings that take effect after pre-training can resume from a shared checkpoint.
 
         Raises:
-            CheckpointError: The checkpoint cannot be resumed.
+            CheckpointError: If the checkpoint cannot be resumed.
         """
         saved = load_checkpoint(folder, identity or self._identity)
         if saved is None:

@@ -38,7 +38,7 @@ class Rehearsal:
         student: The student.
 
     Raises:
-        InputError: Recipe and device are incompatible.
+        InputError: If recipe and device are incompatible.
     """
 
     def __init__(self, recipe: Recipe, device: str, *, compiled: bool = False) -> None:

@@ -59,8 +59,8 @@ def step_bytes(recipe: Recipe, device: str, gauge: Gauge) -> int:
     """GPU memory required by a trial, in bytes: the peak of steps and evaluation, plus the memory outside torch.
 
     Raises:
-        DeviceMemoryError: The GPU has too little memory for a step.
-        InputError: Recipe and device are incompatible.
+        DeviceMemoryError: If the GPU has too little memory for a step.
+        InputError: If recipe and device are incompatible.
     """
     gauge.begin()
     rehearsal = Rehearsal(recipe, device)

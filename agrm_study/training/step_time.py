@@ -50,8 +50,8 @@ def step_time(recipe: Recipe, device: str, *, clock: Callable[[], float] = time.
         clock: Monotonic clock, in seconds.
 
     Raises:
-        DeviceMemoryError: The device has too little memory for a step.
-        InputError: Recipe and device are incompatible.
+        DeviceMemoryError: If the device has too little memory for a step.
+        InputError: If recipe and device are incompatible.
     """
     batch, small = recipe.batch, recipe
     if device == "cpu":

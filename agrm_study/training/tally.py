@@ -39,7 +39,7 @@ class EpochTally:
         """Add a step.
 
         Raises:
-            NanLossError: A loss of this step (on a GPU, of any step since the last check) is not finite.
+            NanLossError: If a loss of this step (on a GPU, of any step since the last check) is not finite.
         """
         self._terms.append(result.terms_4)
         self._logits.append(result.logits_BK)
@@ -54,7 +54,7 @@ class EpochTally:
             training: Additional values of the epoch.
 
         Raises:
-            NanLossError: A loss is not finite.
+            NanLossError: If a loss is not finite.
         """
         self._check()
         sizes_S = np.array([len(labels) for labels in self._labels], dtype=np.float64)

@@ -39,7 +39,7 @@ class Validation:
         The last row contains the statistics of the unlabelled clips.
 
         Raises:
-            NanLossError: A loss is not finite.
+            NanLossError: If a loss is not finite.
         """
         rows: list[EpochRow] = []
         for network, logits_NK in self._evaluator.logits(networks.modules(), self._windows).items():

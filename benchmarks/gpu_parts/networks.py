@@ -73,7 +73,7 @@ def compile_row(setting: str, device: str) -> Row:
     disk.
 
     Raises:
-        RuntimeError: The second trial does not run compiled.
+        RuntimeError: If the second trial does not run compiled.
     """
     figures: dict[str, float] = {}
     for trial in ("first", "second"):

@@ -89,7 +89,7 @@ def run_seeds(device: str, at_once: int, folder: Path, limit_s: float) -> dict[s
         limit_s: Time limit of the run, in seconds.
 
     Raises:
-        RuntimeError: A trial did not finish, or the time limit was reached.
+        RuntimeError: If a trial did not finish, or the time limit was reached.
     """
     file, results = folder / f"seeds{at_once}.yaml", folder / f"results{at_once}"
     file.write_text(json.dumps(study(device, at_once)), encoding="utf-8")
@@ -111,7 +111,7 @@ def finish(words: list[str], environment: dict[str, str], limit_s: float) -> str
     """Run a command to completion and return its output.
 
     Raises:
-        RuntimeError: The command failed, or was stopped at the time limit.
+        RuntimeError: If the command failed, or was stopped at the time limit.
     """
     with subprocess.Popen(
         words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True

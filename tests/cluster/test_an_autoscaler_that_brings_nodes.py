@@ -88,7 +88,7 @@ def test_a_cluster_without_an_autoscaler_is_refused(quiet: Quiet, nodes: Nodes, 
     nodes.start(cpus=2)
     run = start(quiet, nodes, tmp_path, slots=2)
     assert run.wait(60) == 2, run.said
-    assert "`--autoscale`: needs a cluster with an autoscaler" in run.said
+    assert "`--autoscale`: requires a cluster with an autoscaler" in run.said
     assert "1 node with 2 CPUs" in run.said
     assert "Traceback" not in run.said
 

@@ -108,7 +108,7 @@ def test_the_run_command_trains_the_study(lab: Path) -> None:
 PARTS_OF_MESSAGES = (
     "is not in the manifest",
     "in two classes, ",
-    "every part needs a subject of each class",
+    "every part requires a subject of each class",
     "requires ordered classes",
 )
 

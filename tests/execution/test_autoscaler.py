@@ -105,7 +105,7 @@ def test_a_head_that_only_tells_of_the_nodes_it_finds_has_no_autoscaler(monkeypa
     monkeypatch.setattr(autoscaler, "alive_nodes", lambda: [{"Resources": {"CPU": 1.0}}])
     head = First(active_nodes={f"node_{NODE}": 1})
     head.rounds = 1.0
-    with pytest.raises(InputError, match="needs a cluster with an autoscaler") as refused:
+    with pytest.raises(InputError, match="requires a cluster with an autoscaler") as refused:
         autoscaler._first(head)()
     assert refused.value.field == "--autoscale"
     assert refused.value.allowed == "available: 1 node with 1 CPU"

@@ -64,7 +64,7 @@ def test_a_class_without_a_subject_in_a_part_is_told_with_the_counts(tmp_path: P
         prepare(load_study(tmp_path / "study.yaml"), tmp_path / "results", build=False)
     told = str(caught.value)
     assert "study.yaml:6: `tasks.severity`" in told
-    assert "every part needs a subject of each class of the task severity; " in told
+    assert "every part requires a subject of each class of the task severity; " in told
     assert "missing in the validation part: severe" in told
     assert COUNTS in told
     assert "merge classes (`tasks`)" in told

@@ -102,5 +102,5 @@ def test_every_backbone_has_a_map(name, pooling):
 def test_a_network_that_reads_a_class_token_has_no_map():
     model = Model(backbone="mvit_v2_s", width=4, pooling=Pooling(name="average"))
     network = build_model(model, n_outputs=3, frames=4, size=32, seed=0)
-    with pytest.raises(InputError, match=r"Grad-CAM needs features with positions.*shpm"):
+    with pytest.raises(InputError, match=r"Grad-CAM requires features with positions.*shpm"):
         grad_cam(network, lambda outputs: outputs, torch.zeros(1, 3, 4, 32, 32), torch.tensor([0]))

@@ -80,5 +80,5 @@ def test_a_missing_package_is_told_before_the_study_starts(tmp_path, monkeypatch
 
 def test_optuna_is_refused_for_a_study_without_a_search_before_it_starts(tmp_path):
     plain = study_of(tmp_path, STUDY.split("search:")[0].replace("reference: base\n", "arms: [{name: A}]\n"))
-    with pytest.raises(InputError, match="needs a study with a search"):
+    with pytest.raises(InputError, match="requires a study with a search"):
         Follower(tmp_path, "optuna", plain)

@@ -129,7 +129,7 @@ def test_optuna_refuses_a_study_without_a_search_and_a_storage_that_is_none(resu
     from synthetic_records import write_results
 
     plain = write_results(tmp_path / "plain", subjects=6, epochs=4, parts=())
-    with pytest.raises(InputError, match="needs a study with a search"):
+    with pytest.raises(InputError, match="requires a study with a search"):
         log_study(plain, "optuna")
     (tmp_path / "notes.db").write_text("no database at all, but long enough to be taken for one " * 100)
     with pytest.raises(InputError, match=r"Optuna cannot use this storage.*allowed: a folder"):

@@ -152,7 +152,7 @@ def test_a_wrong_option_or_name_is_refused_with_file_and_line(
         (('"plain3d"', '"Plain 3D"'), "is not a valid name for a backbone"),
         (("class Plain3d(ags.Backbone)", "class Plain3d(nn.Module)"), "must derive from Backbone"),
         (("def threshold(self)", "def thresholds(self)"), "the threshold lacks threshold"),
-        (("blocks: int = 3", "blocks: int"), "an option needs a default; given 'blocks'"),
+        (("blocks: int = 3", "blocks: int"), "an option requires a default; given 'blocks'"),
     ],
 )
 def test_a_part_that_cannot_be_used_is_refused_in_words(tmp_path: Path, change: tuple[str, str], words: str) -> None:

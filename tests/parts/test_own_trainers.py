@@ -282,7 +282,7 @@ def test_commands_that_need_a_network_are_refused(tmp_path: Path) -> None:
         ("export", str(results), "--out", str(tmp_path / "x")),
         ("evaluate", str(results), "--corrupt", "blur"),
     ):
-        with pytest.raises(InputError, match=r"needs networks of the built-in trainer; .* only that trainer can read"):
+        with pytest.raises(InputError, match=r"requires networks of the built-in trainer; .* only that trainer can"):
             app(list(command), standalone_mode=False)
 
 

@@ -83,7 +83,7 @@ BAD_FILES = {
         [
             "study.yaml:9: `search.space.ssl.ema.alpha.when`",
             "can never be met",
-            "0.5 to 0.9; a condition needs a `choice`",
+            "0.5 to 0.9; a condition requires a `choice`",
         ],
     ),
     "a search's condition on a value between two steps": (
@@ -316,7 +316,7 @@ BAD_FILES = {
     "no CPU": (ARMS + "resources: {cpu: 0}\n", ["`resources.cpu`", "must be at least 1", "given 0"]),
     "half precision without a GPU": (
         ARMS + "set: {precision: fp16}\n",
-        ["study.yaml:7: `precision`", "needs a GPU", "given 'fp16'"],
+        ["study.yaml:7: `precision`", "requires a GPU", "given 'fp16'"],
     ),
     "no data": (
         ARMS.replace("data: {synthetic: {subjects: 12, unlabelled: 12}}\n", ""),
@@ -409,7 +409,7 @@ BAD_SEARCHES = {
     ),
     "two objectives for tpe": (
         ("  trials: 4", "  metric: [val/loss, val/accuracy]\n  trials: 4"),
-        ["`search`", "need the sampler nsga2, given tpe"],
+        ["`search`", "require the sampler nsga2, given tpe"],
     ),
     "an unknown sampler": (
         ("  trials: 4", "  sampler: cma\n  trials: 4"),
@@ -455,7 +455,7 @@ BAD_SEARCHES = {
     ),
     "a seed that is not fresh": (
         ("  trials: 4", "  seed: 2\n  trials: 4"),
-        ["study.yaml:6: `search.seed`", "need new seeds", "given 2"],
+        ["study.yaml:6: `search.seed`", "require new seeds", "given 2"],
     ),
     "a reference that is no base": (
         ("search:", "reference: AGRM\nsearch:"),

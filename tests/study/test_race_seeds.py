@@ -75,7 +75,7 @@ def test_a_race_without_sense_is_refused_with_its_line(tmp_path: Path, seeds: An
         ({"report": {"tables": ["ablation"]}}, "its interaction is computed from four arms with the same seeds"),
         ({"report": {"tables": ["arms", "factor_response"]}}, "it averages arms with the same seeds"),
         ({"report": {"families": {"all": ["B"]}}}, "the family 'all' cannot be tested in a race"),
-        ({"arms": [{"name": "A"}]}, "a race needs at least two arms"),
+        ({"arms": [{"name": "A"}]}, "a race requires at least two arms"),
         ({"primary_metric": "roc_auc", "tasks": ["two_class"]}, "is not recorded on validation data"),
         (
             {

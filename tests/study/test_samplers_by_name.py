@@ -91,12 +91,12 @@ def test_a_wrong_sampler_is_one_message(tmp_path: Path, sampler: str, pieces: li
 def test_several_objectives_need_a_sampler_that_has_them(tmp_path: Path) -> None:
     two = "[val/loss, val/accuracy]"
     assert load(tmp_path, "NSGAIIISampler", metric=two).search.directions == ("minimize", "maximize")
-    assert "need the sampler nsga2, given random" in told(tmp_path, sampler="random", metric=two)
+    assert "require the sampler nsga2, given random" in told(tmp_path, sampler="random", metric=two)
 
 
 def test_a_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cmaes", None)
-    assert "CmaEsSampler needs cmaes" in told(tmp_path, sampler="CmaEsSampler")
+    assert "CmaEsSampler requires cmaes" in told(tmp_path, sampler="CmaEsSampler")
 
 
 def test_results_of_a_search_are_read_where_its_sampler_cannot_run(

@@ -134,7 +134,7 @@ BAD = {
         ["study.yaml:8: `tasks.s.ordered`", "at least three classes", "`positive`"],
     ),
     "an unknown key": ("  s: {clases: {a: [x], b: [y]}}\n", [":6: `tasks.s.clases`", "Did you mean `classes`?"]),
-    "no classes at all": ("  severty: {}\n", ["`tasks`", "the task severty needs classes", "two_class, three_class"]),
+    "no classes at all": ("  severty: {}\n", ["`tasks`", "task severty requires classes", "two_class, three_class"]),
     "a built-in task changed": (
         "  three_class: {classes: {a: [x], b: [y]}}\n",
         ["`tasks`", "three_class is a built-in task", "different name"],
@@ -193,7 +193,7 @@ def test_a_binary_metric_needs_a_positive_class(tmp_path: Path) -> None:
 def test_a_binary_table_or_figure_needs_a_positive_class(tmp_path: Path, request_: str) -> None:
     told = message(tmp_path, "  s: {classes: {well: [x], ill: [y]}}\n", f"report: {{{request_}}}\n")
     assert "study.yaml:7: `report." in told
-    assert "needs a task with a positive class" in told
+    assert "requires a task with a positive class" in told
     assert "`positive: ill` in the task s" in told
 
 

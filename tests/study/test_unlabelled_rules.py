@@ -20,7 +20,7 @@ from agrm_study.study.errors import InputError
         ("ssl.pseudo: {uncertainty: views, mode: rounds}", "ssl.pseudo.uncertainty", "online"),
         ("ssl.pseudo.uncertainty: views, ssl.method: pseudo_label", "ssl.pseudo.uncertainty", "two views"),
         ("ssl.views: 2, ssl.method: pseudo_label", "ssl.views", "labels the view that it learns from"),
-        ("ssl.pseudo.uncertainty: dropout, ssl.method: fixmatch", "ssl.pseudo.uncertainty", "needs a teacher"),
+        ("ssl.pseudo.uncertainty: dropout, ssl.method: fixmatch", "ssl.pseudo.uncertainty", "requires a teacher"),
         ("ssl.pseudo.uncertainty: dropout", "ssl.pseudo.uncertainty", "model.dropout above 0"),
     ],
 )

@@ -16,7 +16,7 @@ from agrm_study.training.loop import Training
 
 
 def test_fp16_without_a_gpu_is_refused(tiny_recipe):
-    with pytest.raises(InputError, match="`precision`: fp16 needs a GPU; given 'fp16'"):
+    with pytest.raises(InputError, match="`precision`: fp16 requires a GPU; given 'fp16'"):
         Device("cpu", tiny_recipe(precision="fp16"))
 
 

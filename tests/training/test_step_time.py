@@ -49,5 +49,5 @@ def test_the_size_of_a_network_is_that_of_its_weights_and_buffers():
 def test_what_this_device_cannot_do_is_refused(precision):
     from agrm_study.study.errors import InputError
 
-    with pytest.raises(InputError, match="fp16 needs a GPU"):
+    with pytest.raises(InputError, match="fp16 requires a GPU"):
         step_time(small_recipe(precision=precision), "cpu")

@@ -22,7 +22,7 @@ def compression(frames_TCHW: Frames, severity: int, fps: float, rng: np.random.G
     For the encoder, frames with an odd height or width are padded by repeating their last row or column.
 
     Raises:
-        RuntimeError: The decoder returns a different number of frames.
+        RuntimeError: If the decoder returns a different number of frames.
     """
     length, _, height, width = frames_TCHW.shape
     padded = np.pad(frames_TCHW, ((0, 0), (0, 0), (0, height % 2), (0, width % 2)), mode="edge")

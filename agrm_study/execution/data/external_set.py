@@ -47,11 +47,11 @@ def read_external(path: str | Path) -> Manifest:
     """The manifest of an external set.
 
     Raises:
-        InputError: The manifest violates a rule of `read_manifest`, or has no labelled clip.
+        InputError: If the manifest violates a rule of `read_manifest`, or has no labelled clip.
     """
     manifest = read_manifest(path)
     if not manifest.labelled:
-        raise InputError("an external set needs labelled clips; this manifest has none", where=path, field="label")
+        raise InputError("an external set requires labelled clips; this manifest has none", where=path, field="label")
     return manifest
 
 
@@ -74,7 +74,7 @@ def check_unseen(manifest: Manifest, seen: Seen, *, distinct_subjects: bool) -> 
         distinct_subjects: Whether equal subject ids refer to different people.
 
     Raises:
-        InputError: The set contains a video (by checksum) or a subject id that the networks have seen.
+        InputError: If the set contains a video (by checksum) or a subject id that the networks have seen.
     """
     shared = [clip for clip in manifest.labelled if clip.checksum in seen.part_of_video]
     if shared:
@@ -104,7 +104,7 @@ def label_notes(manifest: Manifest, tasks: Iterable[Task]) -> tuple[list[str], s
     """Notes on labels that tasks ignore and on classes without a subject, and the tasks to which the set applies.
 
     Raises:
-        InputError: No task maps any label of the set.
+        InputError: If no task maps any label of the set.
     """
     label_of = {clip.subject_id: str(clip.label) for clip in manifest.labelled}
     notes: list[str] = []

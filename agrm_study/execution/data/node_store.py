@@ -49,7 +49,7 @@ def node_store(store: str, local: str, on_bytes: OnBytes | None = None) -> Path:
             precedence.
 
     Raises:
-        InputError: The store does not exist, or there is not enough space for a copy.
+        InputError: If the store does not exist, or there is not enough space for a copy.
     """
     local = copy_folder(store, local)
     if not local:
@@ -75,7 +75,7 @@ class Arrival:
         """Waits up to `most_s` seconds for the store; returns the operation in progress, or an empty string if done.
 
         Raises:
-            InputError: The store does not exist, or there is not enough space for a copy.
+            InputError: If the store does not exist, or there is not enough space for a copy.
         """
         if self._thread is not None:
             self._thread.join(most_s)

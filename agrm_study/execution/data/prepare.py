@@ -62,7 +62,7 @@ def prepare(
         workers: Processes that generate and decode videos; all processors by default.
 
     Raises:
-        InputError: A manifest, a split, the classes of a task or a video is invalid; all invalid videos are listed
+        InputError: If a manifest, a split, the classes of a task or a video is invalid; all invalid videos are listed
             together.
     """
     on_step = on_step or (lambda step: None)
@@ -126,7 +126,7 @@ def manifest_of(
     """The manifest of a recipe. Missing synthetic data are generated with ``build``; without it, the result is None.
 
     Raises:
-        InputError: The manifest is invalid or does not exist.
+        InputError: If the manifest is invalid or does not exist.
     """
     data = recipe.data
     if recipe.own_trainer:
@@ -140,7 +140,7 @@ def manifest_of(
         return read_manifest(folder / "manifest.parquet")
     if data.manifest is None:
         raise InputError(
-            "a study needs data",
+            "a study requires data",
             where=study.path,
             field="data",
             allowed="data.manifest (a file), or data.synthetic (generated on the first run)",
@@ -251,7 +251,7 @@ def searched_recipes(study: Study) -> list[Recipe]:
     """A recipe for each combination of the data settings that searches vary; empty if no data setting is varied.
 
     Raises:
-        InputError: A search varies a data setting over a range; each value would need separate data.
+        InputError: If a search varies a data setting over a range; each value would need separate data.
     """
     return [recipe for search in searches(study) for recipe in _of_search(search)]
 

@@ -39,8 +39,8 @@ def check_tasks(
         Notes on subjects that a task ignores, one sentence each.
 
     Raises:
-        InputError: A label of a task is not in the manifest, or a part of a split has no subject of a class; all such
-            problems are reported together.
+        InputError: If a label of a task is not in the manifest, or a part of a split has no subject of a class; all
+            such problems are reported together.
     """
     problems: dict[str, InputError] = {}
     notes: dict[str, None] = {}

@@ -25,8 +25,8 @@ def trainer_manifest(name: str, cache: Path, *, write: bool) -> Manifest:
         write: Whether to write the manifest for workers.
 
     Raises:
-        InputError: The samples violate a rule, e.g. samples of one group have different labels or sites. The line in a
-            message is the number of the sample, starting at 1.
+        InputError: If the samples violate a rule, e.g. samples of one group have different labels or sites. The line in
+            a message is the number of the sample, starting at 1.
     """
     trainer = own_class("trainer", name)
     clips = tuple(_clips(name, trainer.samples(), trainer.fingerprint()))

@@ -55,8 +55,8 @@ def reach(address: str) -> Reached:
     """Finds the cluster at ``HOST:PORT``; for ``auto``, the cluster at ``$RAY_ADDRESS`` or on this machine.
 
     Raises:
-        InputError: Nothing, or a service other than Ray, responds; the cluster requires a token that is missing here;
-            or it runs a different version of Ray.
+        InputError: If nothing, or a service other than Ray, responds; if the cluster requires a token that is missing
+            here; or if it runs a different version of Ray.
     """
     if address == "auto":
         address = os.environ.get("RAY_ADDRESS", "") or _on_this_machine()
@@ -114,7 +114,7 @@ def _on_this_machine() -> str:
     """Address of the only cluster with a node on this machine; this user's cluster if other users also run clusters.
 
     Raises:
-        InputError: There is no such cluster, or more than one.
+        InputError: If there is no such cluster, or more than one.
     """
     found = dict(_local_clusters())
     own = [address for address, uid in found.items() if uid == os.getuid()] or list(found)
@@ -147,7 +147,7 @@ def _listening(address: str) -> str:
     """The reachable form of an address: a loopback address is replaced by the node's network address in Ray.
 
     Raises:
-        InputError: The address is invalid, or nothing listens on it.
+        InputError: If the address is invalid, or nothing listens on it.
     """
     host, _, port = address.rpartition(":")
     host = host.strip("[]")

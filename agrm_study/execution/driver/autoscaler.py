@@ -41,7 +41,7 @@ def check_autoscaler(resources: Resources, kinds: Sequence[str], tick: Callable[
         Non-fatal notes.
 
     Raises:
-        InputError: The autoscaler cannot start a suitable node, or the cluster has no autoscaler.
+        InputError: If the autoscaler cannot start a suitable node, or the cluster has no autoscaler.
     """
     notes = []
     head = _head()
@@ -76,7 +76,7 @@ def _request(head: Any, resources: Resources, tick: Callable[[], None]) -> None:
     """Waits until the autoscaler has seen a request for one trial.
 
     Raises:
-        InputError: The autoscaler cannot start a suitable node, or there is no autoscaler.
+        InputError: If the autoscaler cannot start a suitable node, or there is no autoscaler.
     """
     import ray
 
@@ -151,7 +151,7 @@ def _first(head: Any) -> Callable[[], bool | None]:
 
 def _no_autoscaler(why: str) -> InputError:
     return InputError(
-        "needs a cluster with an autoscaler that starts nodes",
+        "requires a cluster with an autoscaler that starts nodes",
         field="--autoscale",
         allowed=f"available: {in_words(alive_nodes())}",
         hint=f"{why} Without `--autoscale` a study runs on the available nodes.",

@@ -33,8 +33,8 @@ def call(
         tick: Called several times a second; may raise to abort.
 
     Raises:
-        InputError: The operation raised it.
-        ExecutionLost: The operation could not be completed.
+        InputError: If the operation raised it.
+        ExecutionLost: If the operation could not be completed.
     """
     with DriverProcess(Job(operation, arguments)) as process:
         while not isinstance(message := process.next(0.1), Result):

@@ -44,7 +44,7 @@ class Channel:
         """Waits for the job, then starts a thread that listens for further messages.
 
         Raises:
-            EOFError: The run has ended.
+            EOFError: If the run has ended.
         """
         line = self._commands.readline()
         if not line:

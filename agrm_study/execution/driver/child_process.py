@@ -92,8 +92,8 @@ class DriverProcess:
         """The next message; ``None`` on timeout.
 
         Raises:
-            InputError: The operation rejects its input.
-            ExecutionLost: The process cannot complete its operation, has died, or has sent nothing for `SILENT_S`.
+            InputError: If the operation rejects its input.
+            ExecutionLost: If the process cannot complete its operation, has died, or has sent nothing for `SILENT_S`.
         """
         try:
             message = self._messages.get(timeout=timeout)

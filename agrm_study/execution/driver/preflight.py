@@ -72,7 +72,7 @@ def check_cluster(results: Location, *, on_gpus: bool, below: str = ".run/") -> 
         Non-fatal notes.
 
     Raises:
-        InputError: Some nodes are unfit; each is listed with its problems.
+        InputError: If some nodes are unfit; each is listed with its problems.
     """
     token = uuid.uuid4().hex
     folder = f"{below}.preflight-{token[:8]}"
@@ -105,7 +105,7 @@ def check_files(files: Sequence[str], stores: Mapping[str, int], local: str) -> 
         local: Folder on each node's local disk to which stores are copied; empty to read them in place.
 
     Raises:
-        InputError: A node cannot access the data, or lacks room.
+        InputError: If a node cannot access the data, or lacks room.
     """
     here = [file for file in files if "://" not in file]
     blind = []

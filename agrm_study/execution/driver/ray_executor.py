@@ -137,8 +137,8 @@ class _Served:
 
         Raises:
             KeyboardInterrupt: At the second interruption.
-            InputError: The driver rejects the input.
-            ExecutionLost: The driver has died, or rejects input that was accepted before.
+            InputError: If the driver rejects the input.
+            ExecutionLost: If the driver has died, or rejects input that was accepted before.
         """
         while True:
             try:

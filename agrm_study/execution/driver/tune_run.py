@@ -32,8 +32,8 @@ def run_trials(channel: Channel, arguments: Mapping[str, Any]) -> None:
             run), ``stall`` (arguments of `StallDetector`) and ``memory_threshold`` (of `MemoryWatchdog`).
 
     Raises:
-        InputError: The cluster or its nodes are unfit.
-        ExecutionLost: Ray has died.
+        InputError: If the cluster or its nodes are unfit.
+        ExecutionLost: If Ray has died.
     """
     address, data = arguments["address"], arguments["data"]
     resources, settings = Resources(**arguments["resources"]), WorkerSettings.from_json(arguments["settings"])

@@ -73,8 +73,8 @@ def finished_networks(results: Location, arms: Sequence[str] = ()) -> FinishedNe
         arms: Arms to include; all if empty.
 
     Raises:
-        InputError: The folder contains no results, an arm is unknown, the study has a user-defined trainer, or no trial
-            with weights has finished.
+        InputError: If the folder contains no results, an arm is unknown, the study has a user-defined trainer, or no
+            trial with weights has finished.
     """
     content, plan = (results / "study.yaml").read(), (results / "plan.json").read()
     if content is None or plan is None:

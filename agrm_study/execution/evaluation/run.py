@@ -105,8 +105,8 @@ def evaluate(
         again: Repeat evaluations that are already recorded.
 
     Raises:
-        InputError: The results, the set or the options are invalid; nothing was evaluated.
-        OSError: The storage rejects a request.
+        InputError: If the results, the set or the options are invalid; nothing was evaluated.
+        OSError: If the storage rejects a request.
     """
     study_results, interrupt = Location.of(results), interrupt or Interrupt()
     found = finished_networks(study_results, arms)

@@ -86,8 +86,8 @@ class ExternalSet:
         """Check the set against the data of the study, and build its clip stores.
 
         Raises:
-            InputError: The set violates a rule of `external_set`, a video cannot be used, or the study's own manifest
-                is not available.
+            InputError: If the set violates a rule of `external_set`, a video cannot be used, or the study's own
+                manifest is not available.
         """
         workers, cache = workers or available_cpus(), cache_folder(results.address)
         on_step(Step("Reading the manifest", 0, 1))
@@ -189,7 +189,7 @@ class CorruptedCopies:
         """Prepare the study's own data.
 
         Raises:
-            InputError: The data cannot be prepared, or no longer match the data of the trials.
+            InputError: If the data cannot be prepared, or no longer match the data of the trials.
         """
         alike = {n.recipe.model_copy(update={"seed": 0}).model_dump_json(): n.recipe for n in found.networks}
         arms = tuple(Arm(name=f"{i}", settings={}, recipe=recipe) for i, recipe in enumerate(alike.values()))

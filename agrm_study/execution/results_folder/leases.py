@@ -287,7 +287,7 @@ def remove_spent(results: Location) -> None:
     """Removes `spent_files`; the caller holds the lock of the results folder, so that no run can join.
 
     Raises:
-        OSError: The storage rejects a request.
+        OSError: If the storage rejects a request.
     """
     if spent := spent_files(results):
         (results / LEASES / "claims").delete_folder()  # object stores remove a thousand files per request

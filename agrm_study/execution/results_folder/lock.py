@@ -86,7 +86,7 @@ def joined(results: Location, study: str, code: str, on_wait: Callable[[], None]
             stack.enter_context(_local(results, study, shared=True))
         if wrong := probe(results / LEASES):
             raise InputError(
-                "joined runs need storage that creates a file only if it does not exist",
+                "joined runs require storage that creates a file only if it does not exist",
                 where=results.address,
                 given=wrong,
                 hint="Use other storage, or one run at a time, without --join.",

@@ -38,7 +38,7 @@ def predict_again(
         The fields of the trial's ``finished`` event.
 
     Raises:
-        InexactError: The weights or predictions differ from the record.
+        InexactError: If the weights or predictions differ from the record.
         OSError: If storage rejects the write.
     """
     trial_id, network = work.trial.trial_id, reported_network(work.trial.recipe)

@@ -10,7 +10,7 @@ from agrm_study.report.table import Number, Table
 
 
 def _plain(value: Number) -> str:
-    """Shortest text that round-trips to the same number; empty for None and NaN."""
+    """Shortest text that round-trips to the same number; empty if it is None or NaN."""
     if value is None or (isinstance(value, float) and not math.isfinite(value)):
         return ""
     return value if isinstance(value, str) else repr(value)

@@ -28,7 +28,7 @@ def render(table: Table) -> bytes:
         from docx.shared import Pt
     except ImportError:
         raise InputError(
-            "the format docx needs python-docx", field="formats", hint="pip install 'agrm-study[docx]'"
+            "the format docx requires python-docx", field="formats", hint="pip install 'agrm-study[docx]'"
         ) from None
     aligned = {
         "left": WD_ALIGN_PARAGRAPH.LEFT,

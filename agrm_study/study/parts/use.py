@@ -67,7 +67,7 @@ def check_options(
         parts: User-defined parts of the study; their classes are loaded.
         places: Locations of the settings.
         problems: Receives the errors.
-        prefix: Prefix of the field in messages.
+        prefix: Prefix of the field for messages.
     """
     for kind in IN_RECIPE:
         given = value_of(recipe, kind.options)

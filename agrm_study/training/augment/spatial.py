@@ -25,7 +25,7 @@ def crop_positions(sides_N: Ints, size: int, shift: float, uniform_N: Floats) ->
         Positions (N,) in pixels.
 
     Raises:
-        ValueError: A frame is smaller than the crop.
+        ValueError: If a frame is smaller than the crop.
     """
     margin_N = sides_N - size
     if (margin_N < 0).any():

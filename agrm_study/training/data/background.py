@@ -41,7 +41,7 @@ def estimate_boxes(record: ClipRecord, info: VideoInfo) -> tuple[Box, ...]:
         Boxes (frame, x, y, w, h) in pixels of the displayed frame (after rotation).
 
     Raises:
-        VideoError: The file cannot be decoded, or no moving person is detected.
+        VideoError: If the file cannot be decoded, or no moving person is detected.
     """
     step = max(1, round(info.fps / RATE))
     indices = np.arange(0, info.frames, step)

@@ -13,7 +13,7 @@ from agrm_study.training.data.manifest import Manifest
 from agrm_study.training.data.splits import Part, Split
 
 LABELLED_PARTS: Final[dict[Part, str]] = {"train": "training", "val": "validation", "test": "test"}
-"""Names of the labelled parts in messages."""
+"""Names of the labelled parts for messages."""
 SHOWN: Final = 12
 """Maximum number of classes and labels listed in a message."""
 
@@ -46,7 +46,7 @@ def missing_classes(split: Split, manifest: Manifest, task: Task) -> str | None:
     ]
     more = f", and {len(rows) - SHOWN} more classes" if len(rows) > SHOWN else ""
     return (
-        f"every part needs a subject of each class of the task {task.name}; missing in the {'; '.join(lacking)}. "
+        f"every part requires a subject of each class of the task {task.name}; missing in the {'; '.join(lacking)}. "
         f"Subjects by class ({' / '.join(LABELLED_PARTS.values())}): {', '.join(rows[:SHOWN])}{more}"
     )
 

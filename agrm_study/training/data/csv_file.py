@@ -41,8 +41,8 @@ def read_csv(path: Path) -> CsvFile:
     pandas, are omitted.
 
     Raises:
-        InputError: The file is missing, empty or not a table, a column is duplicated, or a row differs in length from
-            the header.
+        InputError: If the file is missing, empty or not a table, a column is duplicated, or a row differs in length
+            from the header.
     """
     lines = workbook_lines(path) if path.suffix.lower() in WORKBOOKS else _csv_lines(path)
     columns: tuple[str, ...] = ()

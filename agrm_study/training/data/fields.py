@@ -108,7 +108,7 @@ def parse_boxes(cell: Cell, frames: int = 0) -> Boxes | None:
         frames: Number of frames of the clip; 0 if unknown.
 
     Raises:
-        InputError: The text is not such a list, frames do not increase or lie outside the clip, or a box is empty.
+        InputError: If the text is not such a list, frames do not increase or lie outside the clip, or a box is empty.
     """
     if cell.empty:
         return None

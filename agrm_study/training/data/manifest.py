@@ -94,8 +94,8 @@ def read_manifest(path: Path | str, *, require_files: bool = True) -> Manifest:
         require_files: Whether a missing video is an error.
 
     Raises:
-        InputError: A column is missing or unknown, a value cannot be parsed, rows violate a rule of `RowRules`, a video
-            does not exist, or the manifest has no clips.
+        InputError: If a column is missing or unknown, a value cannot be parsed, rows violate a rule of `RowRules`, a
+            video does not exist, or the manifest has no clips.
     """
     path = Path(path)
     path = path / "manifest.parquet" if path.is_dir() else path
@@ -124,7 +124,7 @@ def write_manifest(clips: Iterable[ClipRecord], folder: Path | str) -> Path:
     against the rules of `read_manifest` before they replace the old ones; each file is replaced atomically.
 
     Raises:
-        InputError: The rows violate a rule of `read_manifest`; the old files are unchanged.
+        InputError: If the rows violate a rule of `read_manifest`; the old files are unchanged.
     """
     folder, clips = absolute_path(Path(folder)), list(clips)
     for clip in clips:
@@ -174,7 +174,7 @@ def read_rows(path: Path) -> tuple[Sequence[str], list[tuple[int, Mapping[str, A
     """Column names, and rows with their line number in a CSV file or row number (from 1) in a Parquet file.
 
     Raises:
-        InputError: The file is missing or is not a readable table.
+        InputError: If the file is missing or is not a readable table.
     """
     if not path.exists():
         raise InputError("the file does not exist", where=path, hint="`agrm-study data index` writes manifests.")

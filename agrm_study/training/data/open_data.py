@@ -29,7 +29,7 @@ def open_data(recipe: Recipe, manifest: Path | str, *, cache: Path, workers: int
         workers: Number of decoding processes.
 
     Raises:
-        InputError: The manifest, the split or a video is invalid; one error lists all unusable videos.
+        InputError: If the manifest, the split or a video is invalid; one error lists all unusable videos.
     """
     read = read_manifest(manifest)
     split = make_split(read, recipe.data, recipe.split_seed)

@@ -89,7 +89,7 @@ def draw_sheet(record: ClipRecord, clip: Clip, augment: Augment, path: Path) -> 
     """Draw the sheet of one clip (runs in a child process).
 
     Raises:
-        VideoError: The video cannot be read, or the sheet cannot be written.
+        VideoError: If the video cannot be read, or the sheet cannot be written.
     """
     info = verified(record)
     kept = kept_frames(record, info, clip)

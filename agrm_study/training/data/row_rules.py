@@ -27,7 +27,7 @@ class RowRules:
         """Check a row against the previous rows.
 
         Raises:
-            InputError: The clip id is a duplicate, a label or site differs only in case from a previous one, or the
+            InputError: If the clip id is a duplicate, a label or site differs only in case from a previous one, or the
                 subject already has a different label or site.
         """
         for column, name in (("label", clip.label), ("label", clip.hidden_label), ("site", clip.site)):

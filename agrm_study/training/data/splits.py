@@ -80,9 +80,9 @@ def make_split(manifest: Manifest, data: Data, split_seed: int) -> Split:
     unlabelled training part, in addition to the clips sampled for it.
 
     Raises:
-        InputError: No labelled subject remains, `exclude` or the split file contains an unknown subject, a subject or a
-            video is on two sides, or folds of sites are impossible because sites are unknown or there are fewer sites
-            than folds.
+        InputError: If no labelled subject remains, `exclude` or the split file contains an unknown subject, a subject
+            or a video is on two sides, or folds of sites are impossible because sites are unknown or there are fewer
+            sites than folds.
     """
     clips = kept_clips(manifest, data)
     label_of = {clip.subject_id: clip.label for clip in clips if clip.label is not None}
@@ -123,7 +123,7 @@ def kept_clips(manifest: Manifest, data: Data) -> list[ClipRecord]:
     use `manifest.select(clip.clip_id for clip in kept_clips(…))`.
 
     Raises:
-        InputError: `data.exclude` contains an unknown subject.
+        InputError: If `data.exclude` contains an unknown subject.
     """
     names = Names(clip.subject_id for clip in manifest.clips)
     excluded = {subject: names.resolve(subject) for subject in data.exclude}
@@ -151,7 +151,7 @@ def check_leakage(manifest: Manifest, split: Split) -> None:
     """Reject a split that has a subject, or the same video under two clip ids, on two sides.
 
     Raises:
-        InputError: Leakage was found; the message lists the subject or the two clips, and their parts.
+        InputError: If leakage is found; the message lists the subject or the two clips, and their parts.
     """
     subjects: dict[str, Part] = {}
     videos: dict[str, tuple[Part, str]] = {}

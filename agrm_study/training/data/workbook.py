@@ -24,8 +24,8 @@ def workbook_lines(path: Path) -> Iterator[tuple[int, list[str]]]:
     Whole numbers have no decimals, dates are in ISO 8601 format, and formulas are replaced by their saved value.
 
     Raises:
-        InputError: The file is missing or not a workbook, openpyxl is not installed, multiple sheets have content, or a
-            formula has no saved value.
+        InputError: If the file is missing or not a workbook, openpyxl is not installed, multiple sheets have content,
+            or a formula has no saved value.
     """
     if not path.exists():
         raise InputError("the file does not exist", where=path)
@@ -33,7 +33,7 @@ def workbook_lines(path: Path) -> Iterator[tuple[int, list[str]]]:
         raise InputError("a workbook of this format cannot be read", where=path, hint=SAVE_AS_CSV)
     if importlib.util.find_spec("openpyxl") is None:
         hint = f"Install `agrm-study[xlsx]`, or: {SAVE_AS_CSV}"
-        raise InputError("a workbook needs the package openpyxl, which is not installed", where=path, hint=hint)
+        raise InputError("a workbook requires the package openpyxl, which is not installed", where=path, hint=hint)
     sheets = {
         name: rows for name, rows in _sheets(path).items() if any(any(cell.written for cell in row) for row in rows)
     }

@@ -37,7 +37,7 @@ def build_model(model: Model, *, n_outputs: int, frames: int, size: int, seed: i
         seed: Seed of the trial.
 
     Raises:
-        InputError: The backbone or pooling layer is unknown, or a layer in `model.freeze` does not exist.
+        InputError: If the backbone or pooling layer is unknown, or a layer in `model.freeze` does not exist.
     """
     network, backbone = _assemble(model, n_outputs, frames, size)
     network.to_empty(device="cpu")
@@ -55,7 +55,7 @@ def count_parameters(model: Model, *, n_outputs: int, frames: int, size: int) ->
     """Number of parameters, including frozen ones, of the network that `build_model` creates, without allocating it.
 
     Raises:
-        InputError: The backbone or pooling layer is unknown.
+        InputError: If the backbone or pooling layer is unknown.
     """
     network, _ = _assemble(model, n_outputs, frames, size)
     return sum(parameter.numel() for parameter in network.parameters())
@@ -66,7 +66,7 @@ def layer_names(model: Model) -> tuple[str, ...]:
     """Dotted names of all layers of a backbone, the valid values of `model.freeze`.
 
     Raises:
-        InputError: The backbone is unknown, or a user-defined backbone cannot be built.
+        InputError: If the backbone is unknown, or a user-defined backbone cannot be built.
     """
     try:
         with torch.device("meta"):
@@ -87,7 +87,7 @@ def forward_gflops(model: Model, *, n_outputs: int, frames: int, size: int) -> f
     A multiply-add counts as two operations; pooling, norms and activations are not counted.
 
     Raises:
-        InputError: The backbone or pooling layer is unknown.
+        InputError: If the backbone or pooling layer is unknown.
     """
     network, _ = _assemble(model, n_outputs, frames, size)
     with torch.device("meta"), torch.no_grad(), FlopCounterMode(display=False) as counter:

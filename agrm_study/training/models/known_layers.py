@@ -11,7 +11,7 @@ def known_layers(model: Model) -> Collection[str]:
     """The valid values of `model.freeze`; imports torch only when called, since few studies need it.
 
     Raises:
-        InputError: The backbone is unknown, or a user-defined backbone cannot be built.
+        InputError: If the backbone is unknown, or a user-defined backbone cannot be built.
     """
     from agrm_study.training.models.build import layer_names
 

@@ -29,7 +29,7 @@ class VideoClassifier(nn.Module):
         classifier: Maps the vector to outputs (B, K).
 
     Raises:
-        ValueError: Names of stages or hidden layers collide.
+        ValueError: If names of stages or hidden layers collide.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class VideoClassifier(nn.Module):
             names: Names of modules of the backbone (`layer1`, `layer1.0`); `backbone` selects all its stages.
 
         Raises:
-            InputError: The backbone has no module with that name.
+            InputError: If the backbone has no module with that name.
         """
         known = [name for name, _ in self.named_modules() if name.split(".")[0] in self._stages]
         raise_together(unknown_layers(names, known))

@@ -105,7 +105,7 @@ class EmaTeacher:
         """Restore a `state_dict` by copying into the existing tensors.
 
         Raises:
-            RuntimeError: The state belongs to a different network (raised by torch, listing the keys).
+            RuntimeError: If the state belongs to a different network (raised by torch, listing the keys).
         """
         self.module.load_state_dict(state["module"], strict=True)
         self.step = int(state["step"])

@@ -21,7 +21,7 @@ def ramp_weight(ramp: Ramp, epochs_since_start: int) -> float:
         epochs_since_start: Number of epochs since the teacher started; 0 in its first epoch.
 
     Raises:
-        ValueError: `epochs_since_start` is negative.
+        ValueError: If `epochs_since_start` is negative.
     """
     if epochs_since_start < 0:
         raise ValueError(f"epochs_since_start must be at least 0, given {epochs_since_start}")

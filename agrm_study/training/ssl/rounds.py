@@ -28,7 +28,7 @@ class Rounds:
         done: Whether the rounds have ended.
 
     Raises:
-        ValueError: An argument is out of range.
+        ValueError: If an argument is out of range.
     """
 
     def __init__(self, n_unlabelled: int, round_epochs: int) -> None:
@@ -78,7 +78,7 @@ class Rounds:
             Number of clips moved by this round.
 
         Raises:
-            ValueError: Ids are unknown, duplicated or missing, a label is negative, or the rounds have ended.
+            ValueError: If ids are unknown, duplicated or missing, a label is negative, or the rounds have ended.
         """
         if self.done:
             raise ValueError("the rounds have ended")
@@ -121,7 +121,7 @@ class Rounds:
         """Restore a `state_dict`.
 
         Raises:
-            ValueError: The state has a different number of unlabelled clips.
+            ValueError: If the state has a different number of unlabelled clips.
         """
         if len(state["labels"]) != len(self._labels_N):
             raise ValueError(f"the state must contain {len(self._labels_N)} clips, given {len(state['labels'])}")

@@ -239,7 +239,7 @@ class Learner:
     def _uncertainty(self, part: UnlabelledBatch, target_BK: Tensor, labels_B: Tensor) -> Tensor:
         """Uncertainty (B,) of the pseudo-labels over passes of the labeller with dropout, or over all views."""
         if part.label_BCTHW is None:
-            raise ValueError("uncertainty needs a view for the labeller")
+            raise ValueError("uncertainty requires a view for the labeller")
         if self._pseudo.uncertainty == "views":
             return spread(torch.stack([target_BK, *map(self._label, part.student_views)]), labels_B)
         with dropping(self._networks.labeller):

@@ -98,7 +98,7 @@ def test_a_table_of_paths_takes_usual_names_of_sex_and_age_and_file_names_in_ano
     [
         ("labels.ods", r"labels\.ods: a workbook of this format cannot be read.*CSV UTF-8"),
         ("labels.csv", r"labels\.csv: a workbook, not a CSV file.*CSV UTF-8"),
-        ("labels.xlsx", r"labels\.xlsx: (not a readable workbook|a workbook needs the package openpyxl).*CSV UTF-8"),
+        ("labels.xlsx", r"labels\.xlsx: (not a readable workbook|a workbook requires the package openpyxl).*CSV UTF-8"),
     ],
 )
 def test_a_workbook_that_cannot_be_read_gets_a_message(tmp_path, name, message):

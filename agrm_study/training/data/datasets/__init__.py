@@ -32,7 +32,7 @@ def layout_of(name: str) -> Layout:
     """The layout with the given name.
 
     Raises:
-        InputError: The name is unknown; the message lists the known names.
+        InputError: If the name is unknown; the message lists the known names.
     """
     layout: Layout = LAYOUTS.load(name)()
     return layout

@@ -105,7 +105,7 @@ def _sequences(tables: Iterable[Path], options: Options) -> dict[str, Frames]:
     """The annotated sequences by name.
 
     Raises:
-        InputError: A column is missing, a cell cannot be parsed, or the rows of a sequence differ in class.
+        InputError: If a column is missing, a cell cannot be parsed, or the rows of a sequence differ in class.
     """
     sequences: dict[str, Frames] = {}
     for table in tables:

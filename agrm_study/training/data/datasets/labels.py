@@ -26,8 +26,8 @@ def read_label(text: str, spellings: Mapping[str, str]) -> str | None:
     for an unlabelled clip.
 
     Raises:
-        ValueError: The text is ambiguous or unknown. This includes numbers without an explicit spelling, because data
-            sets assign different meanings to 1 and 2.
+        ValueError: If the text is ambiguous or unknown. This includes numbers without an explicit spelling, because
+            data sets assign different meanings to 1 and 2.
     """
     extra = {_normalised(key): plain_label(value) for key, value in spellings.items()}
     key = _normalised(text)

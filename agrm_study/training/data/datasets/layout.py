@@ -130,7 +130,7 @@ class Layout(ABC):
         """Find the videos under a path from file names and tables alone, without opening them.
 
         Raises:
-            InputError: The path does not follow this layout, or a label or a name cannot be parsed.
+            InputError: If the path does not follow this layout, or a label or a name cannot be parsed.
         """
 
     def find(self, path: Path, options: Options) -> list[Found]:
@@ -156,7 +156,7 @@ class Layout(ABC):
             on_progress: Called with the number of indexed videos and the total number of videos.
 
         Raises:
-            InputError: As in `find` and `check_clips`, or a box lies outside its video.
+            InputError: As in `find` and `check_clips`, or if a box lies outside its video.
         """
         options = options or Options()
         found = self.find(existing(path), options)
@@ -168,7 +168,7 @@ def existing(path: Path | str) -> Path:
     """The absolute path of a data set.
 
     Raises:
-        InputError: The path does not exist.
+        InputError: If the path does not exist.
     """
     path = Path(path).absolute()
     if not path.exists():
@@ -194,7 +194,7 @@ def examine(
         on_progress: Called with the number of examined videos and the total number of videos.
 
     Raises:
-        InputError: As in `check_clips`; a file cannot be read; or a box lies outside its video.
+        InputError: As in `check_clips`, or if a file cannot be read or a box lies outside its video.
     """
     check_clips(found)
     records: list[ClipRecord | None] = [None] * len(found)
@@ -224,7 +224,7 @@ def check_clips(clips: Iterable[Found | ClipRecord]) -> None:
     """Check that clip ids are unique, and that each subject occurs in a single source and with a single label.
 
     Raises:
-        InputError: A clip violates a rule; the message lists both clips.
+        InputError: If a clip violates a rule; the message lists both clips.
     """
     by_id: dict[str, Found | ClipRecord] = {}
     by_subject: dict[str, Found | ClipRecord] = {}
@@ -253,7 +253,7 @@ def survey_of(
     """Create the survey of a layout: the clips with one of the views in the options, sorted by clip id.
 
     Raises:
-        InputError: A view has no clip; the message lists the views of the data set.
+        InputError: If a view has no clip; the message lists the views of the data set.
     """
     kept, left_out = list(found), list(left_out)
     if options.views is not None:

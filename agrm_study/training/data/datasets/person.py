@@ -43,7 +43,7 @@ def read_sex(text: str) -> str | None:
     """`male` or `female`; None for blank text.
 
     Raises:
-        ValueError: The text is unknown.
+        ValueError: If the text is unknown.
     """
     if not text.strip():
         return None
@@ -56,7 +56,7 @@ def read_age(text: str) -> float | None:
     """Age in years from text such as `5.5`, `5,5` or `7 years`; None for blank text.
 
     Raises:
-        ValueError: The text is not an age; the message states the rule.
+        ValueError: If the text is not an age; the message states the rule.
     """
     if not text.strip():
         return None

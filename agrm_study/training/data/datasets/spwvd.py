@@ -146,7 +146,7 @@ def _columns(table: CsvFile) -> dict[str, str]:
     """Name of each known column in the table.
 
     Raises:
-        InputError: A required column is missing.
+        InputError: If a required column is missing.
     """
     names = {squeezed(name): name for name in table.columns}
     column = {

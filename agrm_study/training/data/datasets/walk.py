@@ -59,7 +59,7 @@ def walk(root: Path, *, images: bool = False) -> Tree:
         images: Whether a folder that contains numbered images and no video files counts as a video.
 
     Raises:
-        InputError: The path is not a folder, or its name is not UTF-8.
+        InputError: If the path is not a folder, or its name is not UTF-8.
     """
     if not root.is_dir():
         raise InputError("must be a folder", where=printable(root))

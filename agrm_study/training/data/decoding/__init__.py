@@ -34,8 +34,8 @@ def read_info(path: Path | str) -> VideoInfo:
     """Read the metadata of a video file or of a folder of numbered images, in this process.
 
     Raises:
-        VideoError: The path does not exist, has no video stream or no frames, contains only still pictures, or cannot
-            be parsed.
+        VideoError: If the path does not exist, has no video stream or no frames, contains only still pictures, or
+            cannot be parsed.
     """
     return read_folder_info(Path(path)) if Path(path).is_dir() else read_file_info(path)
 
@@ -44,7 +44,7 @@ def probe(path: Path | str) -> VideoInfo:
     """Read a file's container metadata in a killable child process.
 
     Raises:
-        VideoError: The file cannot be read, or the child process hung or crashed.
+        VideoError: If the file cannot be read, or the child process hung or crashed.
     """
     info: VideoInfo = _answer(shared_pool().run(read_info, Path(path)))
     return info
@@ -64,7 +64,7 @@ def decode(
         RGB frames (T, height, width, 3).
 
     Raises:
-        VideoError: The file cannot be decoded, or the child process hung or crashed.
+        VideoError: If the file cannot be decoded, or the child process hung or crashed.
     """
     frames: NDArray[np.uint8] = _answer(shared_pool().run(_decode_all, Path(path), indices, width, height))
     return frames
@@ -86,7 +86,7 @@ def read_frames(
         decoder: Name of the only decoder in `DECODERS` to use; None selects one by file.
 
     Raises:
-        VideoError: No decoder can read the file up to the last index.
+        VideoError: If no decoder can read the file up to the last index.
     """
     known = (*DECODERS.values(), ImagesDecoder())
     fit = [each for each in known if each.available() and each.handles(info)]

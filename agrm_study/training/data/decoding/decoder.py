@@ -41,7 +41,7 @@ class Decoder(ABC):
             width, height: Output size after rotation, in pixels.
 
         Raises:
-            VideoError: The file cannot be decoded up to the last index.
+            VideoError: If the file cannot be decoded up to the last index.
         """
 
 

@@ -63,8 +63,8 @@ def numbered_images(folder: Path) -> list[Path]:
     """The images in a folder, sorted by number; hidden files and other files are skipped.
 
     Raises:
-        VideoError: The folder contains fewer than two images, an image without a number, images from different series,
-            or a duplicate number.
+        VideoError: If the folder contains fewer than two images, an image without a number, images from different
+            series, or a duplicate number.
     """
     by_number: dict[int, Path] = {}
     series: set[tuple[str, str]] = set()
@@ -89,7 +89,7 @@ def read_folder_info(folder: Path) -> VideoInfo:
     """Read the number, size and times of the images in a folder from their names and headers.
 
     Raises:
-        VideoError: As in `numbered_images`, or an image cannot be read, or the images differ in size.
+        VideoError: As in `numbered_images`, or if an image cannot be read or the images differ in size.
     """
     paths = numbered_images(folder)
     numbers = np.array([number_of(path.name) for path in paths], dtype=np.float64)

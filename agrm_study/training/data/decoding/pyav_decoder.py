@@ -45,7 +45,7 @@ class PyavDecoder(Decoder):
         """Yield each requested index and frame once.
 
         Raises:
-            VideoError: The file cannot be decoded, or ends before the last requested frame.
+            VideoError: If the file cannot be decoded, or ends before the last requested frame.
         """
         import av
 

@@ -21,7 +21,7 @@ def video_stream(container: Any, path: Path | str) -> Any:
         path: The file, which is opened again to count frames if it has several streams.
 
     Raises:
-        VideoError: The file has no video stream, only still pictures, or a stream with an unknown codec.
+        VideoError: If the file has no video stream, only still pictures, or a stream with an unknown codec.
     """
     if not container.streams.video:
         raise VideoError("the file has no video stream")

@@ -72,8 +72,8 @@ def build_store(
         stall_s: Seconds without progress after which decoding of a file is aborted.
 
     Raises:
-        BadVideos: Some videos cannot be used; the error lists all of them.
-        InputError: The disk has too little free space for the store.
+        BadVideos: If some videos cannot be used; the error lists all of them.
+        InputError: If the disk has too little free space for the store.
     """
     cache = Path(cache).absolute()
     key, rows = store_key(manifest, clip), lay_out(manifest.clips, clip)
@@ -199,7 +199,7 @@ def _reserve(partial: Path, manifest: Manifest, clip: Clip) -> None:
     """Allocate disk space for the whole store.
 
     Raises:
-        InputError: The disk has too little free space.
+        InputError: If the disk has too little free space.
     """
     needed = store_bytes(manifest, clip)
     if clip.storage == "jpeg":

@@ -44,7 +44,7 @@ def fetch_store(source: Path | str, cache: Path | str, on_bytes: OnBytes | None 
         on_bytes: Progress callback; not called while another process makes the copy.
 
     Raises:
-        InputError: The source contains no finished store or a damaged one, or cannot be reached, or the disk has too
+        InputError: If the source contains no finished store or a damaged one, or cannot be reached, or the disk has too
             little free space.
     """
     from pyarrow import ArrowException, fs
@@ -92,7 +92,7 @@ def publish_store(store: Path, target: str, on_bytes: OnBytes | None = None) -> 
         on_bytes: Progress callback.
 
     Raises:
-        InputError: The target cannot be reached or written.
+        InputError: If the target cannot be reached or written.
     """
     from pyarrow import ArrowException, fs
 
@@ -177,7 +177,7 @@ def _copy(system: FileSystem, file: str, copy: Path, offset: int, length: int) -
     """Copy one piece and return its length in bytes.
 
     Raises:
-        OSError: The file has been truncated, or cannot be read or written.
+        OSError: If the file has been truncated, or cannot be read or written.
     """
     with system.open_input_file(file) as content, copy.open("rb+") as target:
         piece = memoryview(content.read_at(length, offset))

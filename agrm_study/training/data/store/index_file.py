@@ -42,7 +42,7 @@ def read_settings(folder: Path) -> dict[str, Any]:
     """The preprocessing settings of a finished store.
 
     Raises:
-        InputError: The folder contains no finished store, or the file is damaged.
+        InputError: If the folder contains no finished store, or the file is damaged.
     """
     path = folder / STORE_FILE
     try:
@@ -59,7 +59,7 @@ def read_index(folder: Path) -> dict[str, list[Any]]:
     """The columns of the index; without `CHECKSUM` for a store written by version 0.1.0.
 
     Raises:
-        InputError: The file is missing or damaged.
+        InputError: If the file is missing or damaged.
     """
     path = folder / INDEX_FILE
     try:

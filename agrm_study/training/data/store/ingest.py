@@ -43,8 +43,8 @@ def store_clip(job: Job) -> Done:
     """Decode a clip and write its frames to their location in the store.
 
     Raises:
-        VideoError: The file differs from the manifest, or cannot be decoded completely.
-        OSError: The frames cannot be written, for example because the disk is full.
+        VideoError: If the file differs from the manifest, or cannot be decoded completely.
+        OSError: If the frames cannot be written, for example because the disk is full.
     """
     info = verified(job.record)
     path = data_file(job.folder, job.stored.clip_key, job.clip.storage)
@@ -63,7 +63,7 @@ def verified(record: ClipRecord) -> VideoInfo:
     """Read a video's metadata and check it against the manifest.
 
     Raises:
-        VideoError: The file is missing, changed, truncated or unreadable.
+        VideoError: If the file is missing, changed, truncated or unreadable.
     """
     if not record.path.exists():
         raise VideoError("the file does not exist", "missing")
@@ -88,7 +88,7 @@ def file_checksum(path: Path) -> str:
     """SHA-256 of a file, or of the names and contents of the images in a folder; hexadecimal.
 
     Raises:
-        OSError: A file cannot be read.
+        OSError: If a file cannot be read.
     """
     digest = hashlib.sha256()
     for file in images_in(path) if path.is_dir() else (path,):

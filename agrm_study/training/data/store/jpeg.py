@@ -55,7 +55,7 @@ class JpegFrames:
         """Decode all frames of a clip into (T, 3, H, W).
 
         Raises:
-            InputError: A frame is damaged.
+            InputError: If a frame is damaged.
         """
         frames, height, width = self._shapes[row].tolist()
         out = np.empty((frames, 3, height, width), np.uint8)
@@ -74,7 +74,7 @@ class JpegFrames:
         """Decode one square window per clip into `out_BTCHW` (see `ClipStore.gather`).
 
         Raises:
-            InputError: A frame is damaged.
+            InputError: If a frame is damaged.
         """
         size = out_BTCHW.shape[-1]
         for item, row in enumerate(rows_B.tolist()):

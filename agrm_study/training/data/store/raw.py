@@ -28,7 +28,7 @@ class RawFrames:
         shapes_N3: Frames, height and width of each clip.
 
     Raises:
-        InputError: The file is missing or too short.
+        InputError: If the file is missing or too short.
     """
 
     def __init__(self, folder: Path, offsets_N: NDArray[np.int64], shapes_N3: NDArray[np.int64]) -> None:

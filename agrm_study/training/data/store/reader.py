@@ -47,7 +47,7 @@ class ClipStore:
         """Open a store by its folder.
 
         Raises:
-            InputError: The folder contains no finished store, or one of its files is missing or damaged.
+            InputError: If the folder contains no finished store, or one of its files is missing or damaged.
         """
         return cls(path)
 
@@ -61,7 +61,7 @@ class ClipStore:
         """Row of a clip.
 
         Raises:
-            KeyError: The store does not contain the clip.
+            KeyError: If the store does not contain the clip.
         """
         return self._row[clip_id]
 
@@ -96,7 +96,7 @@ class ClipStore:
             RGB windows (B, T, 3, size, size).
 
         Raises:
-            IndexError: A frame or a square lies outside its clip.
+            IndexError: If a frame or a square lies outside its clip.
         """
         rows, frames = np.asarray(rows_B, dtype=np.int64), np.asarray(frames_BT, dtype=np.int64)
         tops, lefts = np.asarray(tops_B, dtype=np.int64), np.asarray(lefts_B, dtype=np.int64)

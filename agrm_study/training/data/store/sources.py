@@ -51,7 +51,7 @@ def check_sources(manifest: Manifest, store: Path, verified: Stamps, workers: in
         workers: Number of reader threads.
 
     Raises:
-        BadVideos: Videos have changed since they were indexed.
+        BadVideos: If videos have changed since they were indexed.
     """
     remembered = _read(store)
     trusted = remembered | dict(verified)

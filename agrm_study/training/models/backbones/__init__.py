@@ -33,6 +33,6 @@ def backbone_class(name: str) -> type[Backbone]:
     """The class of a backbone.
 
     Raises:
-        InputError: The name is unknown; the message lists the known names.
+        InputError: If the name is unknown; the message lists the known names.
     """
     return cast("type[Backbone]", BACKBONES.load(name))

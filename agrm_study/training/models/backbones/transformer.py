@@ -23,7 +23,7 @@ class Transformer(Backbone, ABC):
         with torch's defaults.
 
         Raises:
-            TypeError: The scheme does not cover this type of layer.
+            TypeError: If the scheme does not cover this type of layer.
         """
         match layer:
             case nn.Linear():

@@ -29,6 +29,6 @@ def pooling_class(name: str) -> type[Pooling]:
     """The class of a pooling layer.
 
     Raises:
-        InputError: The name is unknown; the message lists the known names.
+        InputError: If the name is unknown; the message lists the known names.
     """
     return cast("type[Pooling]", POOLING.load(name))

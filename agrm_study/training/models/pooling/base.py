@@ -36,7 +36,7 @@ class Pooling(nn.Module, HasOptions, ABC):
         """Pooled vector (B, P).
 
         Raises:
-            ValueError: With `temporal: flatten`, the number of frames differs from `steps`.
+            ValueError: If the number of frames differs from `steps` with `temporal: flatten`.
         """
         places_BDTN = self.pool_space(features_BDTHW)
         match self.settings.temporal:

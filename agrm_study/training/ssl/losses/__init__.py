@@ -37,7 +37,7 @@ def build_loss(
         order: Class indices in ascending order, for ordinal losses; None for classes without an order.
 
     Raises:
-        InputError: The loss is unknown, does not support its settings, or requires ordered classes without `order`.
+        InputError: If the loss is unknown, does not support its settings, or requires ordered classes without `order`.
     """
     build = LOSSES.load(loss.name)
     if not build.ordinal:

@@ -35,7 +35,7 @@ class ClassBalanced(SupervisedLoss):
     The sum is divided by B and not by the sum of the weights, so that clips of rare classes have a larger influence.
 
     Raises:
-        InputError: A class has no labelled training clip, so its weight is undefined.
+        InputError: If a class has no labelled training clip, so its weight is undefined.
     """
 
     def __init__(self, settings: Loss, classes: Sequence[str], class_counts: Sequence[int]) -> None:
@@ -43,7 +43,7 @@ class ClassBalanced(SupervisedLoss):
         empty = [name for name, count in zip(classes, class_counts, strict=True) if count < 1]
         if empty:
             raise InputError(
-                f"`class_balanced` needs labelled training clips of every class; none for {', '.join(empty)}",
+                f"`class_balanced` requires labelled training clips of every class; none for {', '.join(empty)}",
                 field="loss.name",
                 given=settings.name,
                 hint="Use a different loss, or a larger data.labelled_fraction.",

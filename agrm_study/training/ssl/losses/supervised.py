@@ -25,8 +25,8 @@ class SupervisedLoss(HasOptions, ABC):
         class_counts: Number of labelled training clips of each class.
 
     Raises:
-        InputError: `label_smoothing` is set for a loss that does not support it.
-        ValueError: There are fewer than 2 classes, or `class_counts` has a different length.
+        InputError: If `label_smoothing` is set for a loss that does not support it.
+        ValueError: If there are fewer than 2 classes, or `class_counts` has a different length.
     """
 
     smooths = True
@@ -36,7 +36,7 @@ class SupervisedLoss(HasOptions, ABC):
 
     def __init__(self, settings: Loss, classes: Sequence[str], class_counts: Sequence[int]) -> None:
         if len(classes) < 2:
-            raise ValueError(f"a loss needs at least 2 classes, given {len(classes)}")
+            raise ValueError(f"a loss requires at least 2 classes, given {len(classes)}")
         if len(class_counts) != len(classes):
             raise ValueError(f"class_counts must contain {len(classes)} numbers, given {len(class_counts)}")
         if settings.label_smoothing > 0 and not self.smooths:

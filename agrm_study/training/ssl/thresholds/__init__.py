@@ -37,7 +37,7 @@ def build_policy(
         label_counts: Number of labelled training clips of each class; None counts all classes equally.
 
     Raises:
-        InputError: The policy is unknown.
+        InputError: If the policy is unknown.
     """
     build = POLICIES.load(threshold.policy)
     policy: ThresholdPolicy = build(threshold, n_classes, n_unlabelled)

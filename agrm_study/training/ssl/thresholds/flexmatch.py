@@ -32,7 +32,7 @@ class FlexMatch(ThresholdPolicy):
         """See `ThresholdPolicy.select`.
 
         Raises:
-            ValueError: An id is outside [0, n_unlabelled). Checked only on the CPU, to avoid synchronization with a
+            ValueError: If an id is outside [0, n_unlabelled). Checked only on the CPU, to avoid synchronization with a
                 GPU.
         """
         if sample_ids_B.device.type == "cpu" and ((sample_ids_B < 0) | (sample_ids_B >= self.n_unlabelled)).any():

@@ -24,7 +24,7 @@ class ThresholdPolicy(HasOptions, ABC):
         n_unlabelled: Number of unlabelled training clips; sample ids are in [0, n_unlabelled).
 
     Raises:
-        ValueError: A number is out of range.
+        ValueError: If a number is out of range.
     """
 
     keeps_average = True
@@ -100,7 +100,7 @@ class ThresholdPolicy(HasOptions, ABC):
         """Restore a `state_dict` of the same policy.
 
         Raises:
-            ValueError: Names or shapes in the state do not match this policy.
+            ValueError: If names or shapes in the state do not match this policy.
         """
         mine = self.state_dict()
         if {name: value.shape for name, value in state.items()} != {name: value.shape for name, value in mine.items()}:
