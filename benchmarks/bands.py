@@ -1,6 +1,6 @@
 """Coverage of the pointwise intervals of ROC and precision–recall curves in simulated studies.
 
-    python benchmarks/bands.py                  # two minutes; reproduces the figures in docs/statistics.md
+    python benchmarks/bands.py                  # two minutes; reproduces the numbers in docs/statistics.md
     python benchmarks/bands.py --studies 100
     python benchmarks/bands.py --folds          # studies with five pooled folds
 

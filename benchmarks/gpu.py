@@ -10,7 +10,7 @@ compilation in two consecutive trials of one worker; clips per second of the inp
 and two and four at a time on one GPU.
 
 Without a GPU, the script measures single precision, the input path and sequential seeds with a small shape on the CPU,
-and reports everything else as not run. A part that does not fit into the remaining time is reported as not run. The
+and reports everything else as not run. A part that does not fit in the remaining time is reported as not run. The
 exit status is 1 if a row failed.
 """
 

@@ -87,7 +87,7 @@ def trainer_of(study: str | Path | Mapping[str, Any], own: OwnParts) -> OwnPart 
 
 
 def _content(study: str | Path | Mapping[str, Any]) -> tuple[Any, Path, Places]:
-    """The keys of a study, the base folder of its relative paths, and the locations of the keys."""
+    """The keys of a study, the base folder for its relative paths, and the locations of the keys."""
     from agrm_study.study.document import read_yaml
     from agrm_study.study.library import find_study
     from agrm_study.study.loading import GIVEN

@@ -55,7 +55,7 @@ def run(
         address: Address of a Ray cluster; by default Ray is started on this machine.
         autoscale: Whether the cluster's autoscaler adds nodes for waiting trials; requires ``slots``.
         device: Device for training; by default a GPU if the trial requests one.
-        retry_failed: Also run trials that failed deterministically.
+        retry_failed: Whether to also run trials that failed deterministically.
         time_limit: Time after which the run ends, e.g. ``7h30m``: trials that cannot finish by then are not started,
             and running trials are saved.
         gpu_hours: GPU-hours that the results folder may use in total, over all runs, including failed attempts.

@@ -148,7 +148,7 @@ def first_study(name: str, facts: DataFacts, *, cpus: int, gpus: int) -> str:
             "\n# The rows of the tables: a name, and the settings that differ from those above.\n"
             "# Instead of `arms`, `grid` crosses values (grid: {ssl.threshold.tau: [0.7, 0.8, 0.9]}).\n",
             *_arms(ssl),
-            line("primary_metric: macro_f1", "the metric that is tested; the others are reported too"),
+            line("primary_metric: macro_f1", "the metric that is tested; the other metrics are reported too"),
             _resources(cpus, gpus),
         )
     )
@@ -188,13 +188,13 @@ def _arms(ssl: bool) -> tuple[str, ...]:
             line("  - {name: AGRM}", "Mean Teacher and pseudo-labels, with hierarchical pooling"),
             line("  - {name: supervised, set: {ssl.method: supervised}}", "labelled clips only"),
             line("  - {name: FixMatch, set: {ssl.method: fixmatch}}", "pseudo-labels without a teacher"),
-            line("reference: AGRM", "the arm that the others are compared with"),
+            line("reference: AGRM", "the arm that the other arms are compared with"),
         )
     return (
         "arms:\n",
         line("  - {name: SHPM}", "spatial hierarchical pooling, as in the paper"),
         line("  - {name: average pooling, set: {model.pooling.name: average}}", "a plain mean"),
-        line("reference: SHPM", "the arm that the others are compared with"),
+        line("reference: SHPM", "the arm that the other arms are compared with"),
     )
 
 

@@ -18,7 +18,7 @@ FEWEST: Final = 3
 FEW: Final = 10
 """Number of subjects of a class below which intervals are wide for every method."""
 NO_THREE_CLASS: Final = (
-    "No three-class task: training, validation and test each require subjects of its three labels, and of no others."
+    "No three-class task: training, validation and test each require subjects of its three labels and no other label."
 )
 OWN: Final = "groups"
 """Name of the task that contains all labels."""
@@ -89,7 +89,7 @@ def own_task(counts: Mapping[str, int], where: Path) -> Tasks:
     lines = [
         line("tasks:", "the classes to predict; here, one per label"),
         f"  {OWN}:\n",
-        line("    classes:", "CLASS: [LABEL, …]; several labels make one class"),
+        line("    classes:", "CLASS: [LABEL, …]; several labels form one class"),
         *(f"      {quoted(label)}: [{quoted(label)}]\n" for label in usable),
         *(line(f"      # {quoted(label)}: [{quoted(label)}]", _subjects(counts[label])) for label in rare),
     ]

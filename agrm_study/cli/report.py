@@ -1,4 +1,4 @@
-"""The `report` command: makes tables and figures from the records of results folders; requires neither torch nor
+"""The `report` command: creates tables and figures from the records of results folders; requires neither torch nor
 Ray."""
 
 from __future__ import annotations

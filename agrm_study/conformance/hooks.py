@@ -50,7 +50,7 @@ def has_a_docstring(name: str) -> None:
 
 
 def every_trial_has_one_entry(name: str) -> None:
-    """Every wanted trial, including failed ones, has an entry with the stamp of its record."""
+    """Every requested trial, including failed ones, has an entry with the stamp of its record."""
     with _results([]) as root:
         log_study(root, name)
         found, wanted = _stamps(name, root), _wanted(name, root)

@@ -51,5 +51,5 @@ def video_frames(path: Path, clip: Clip) -> NDArray[np.uint8]:
     for chunk in stored_frames(record, info, clip):
         chunks.append(chunk)
         if sum(each.nbytes for each in chunks) > MOST_BYTES:
-            raise VideoError(f"too long: at {clip.fps:g} frames per second it does not fit into memory; cut the video")
+            raise VideoError(f"too long: at {clip.fps:g} frames per second it does not fit in memory; cut the video")
     return np.concatenate(chunks)

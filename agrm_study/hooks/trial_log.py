@@ -128,7 +128,7 @@ class StudyLog:
         return {t: record | ({"arm": " = ".join(names[t])} if t in names else {}) for t, record in records.items()}
 
     def _names(self) -> dict[str, list[str]]:
-        """Names of the arms of each planned trial; empty without a plan."""
+        """Names of the arms of each planned trial; empty if there is no plan."""
         plan = (self.location / PLAN).read()
         names: dict[str, list[str]] = {}
         for cell in () if plan is None else parse_cells(plan, f"{self.location.address}/{PLAN}"):
@@ -136,7 +136,7 @@ class StudyLog:
         return names
 
     def logs(self, records: Mapping[str, dict[str, Any]], wanted: Collection[str]) -> Iterator[TrialLog]:
-        """Yield the content of the wanted trials in the order of the records, loading `CHUNK` trials at a time."""
+        """Yield the content of the requested trials in the order of the records, loading `CHUNK` trials at a time."""
         ids = [trial_id for trial_id in records if trial_id in wanted]
         for first in range(0, len(ids), CHUNK):
             chunk = ids[first : first + CHUNK]

@@ -46,13 +46,13 @@ class Average:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArmSteps:
-    """Length of the training of an arm on a task.
+    """Length of training of an arm on a task.
 
     Attributes:
         clips: Number of labelled training clips.
         per_epoch: Training steps per epoch.
         epochs: Maximum number of epochs.
-        averages: Moving averages of the training.
+        averages: Moving averages used in training.
     """
 
     arm: str

@@ -23,7 +23,7 @@ def own_parts(entries: Sequence[tuple[str, Place]], folder: Path, shipped: Mappi
 
     Args:
         entries: Entries of the study file, each with its location.
-        folder: Base folder of relative paths.
+        folder: Base folder for relative paths.
         shipped: Names of built-in parts, by the dotted field that accepts them.
 
     Raises:

@@ -25,7 +25,7 @@ def read_source(written: str, folder: Path, place: Place) -> PartSource:
 
     Args:
         written: The entry.
-        folder: Base folder of relative paths; modules are searched for in this folder first, then among the installed
+        folder: Base folder for relative paths; modules are searched for in this folder first, then among the installed
             modules.
         place: Location of the entry, for messages.
 

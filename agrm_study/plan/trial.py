@@ -20,7 +20,7 @@ class TrialSpec:
         study: Name of the study.
         phase: ``search`` selects settings on validation data; ``final`` is reported.
         arm: Row of a table.
-        recipe: Every setting of the training; settings without effect (tau of a supervised trial) have their defaults.
+        recipe: All training settings; settings without effect (tau of a supervised trial) have their defaults.
         params: The factors in which the arm differs from the base recipe, by dotted name, as plain JSON values.
         data_fingerprint: Hash of the manifest's content.
         split_fingerprint: Hash of the split's content.

@@ -1,6 +1,6 @@
 """Digests of records, computed from a byte representation that does not depend on how Arrow or Parquet stores them.
 
-The byte representation of a group of rows (for example, a trial's epochs) sorts the rows by their keys and contains,
+The byte representation of a group of rows (for example, a trial's epochs) sorts the rows by key and contains,
 for each column in the order of the schema, its name, a mask of the rows with a value (if a value is missing), and
 the values: little-endian numbers, strings as the first 16 bytes of the SHA-256 of their UTF-8 encoding, lists as their
 lengths followed by their values. A column without any value is left out, so that a column added by a later version does

@@ -71,7 +71,7 @@ class RecordFiles:
         where: ds.Expression | None = None,
         schema: pa.Schema | None = None,
     ) -> pa.Table:
-        """Records of one kind as a table: loose files of the wanted trials, then rows found only in compacted files."""
+        """Records of one kind as a table: loose files of the given trials, then rows found only in compacted files."""
         schema = SCHEMAS[kind] if schema is None else schema
         columns = list(names or schema.names)
         for pause in _PAUSES_S:  # files may be removed or replaced between listing and reading

@@ -43,7 +43,7 @@ class Outlook:
 
 
 def outlook(c: Components | None) -> Outlook | None:
-    """The `Outlook` for a mean or contrast; None without variance components or without any variance."""
+    """The `Outlook` for a mean or contrast; None if variance components are unavailable or all zero."""
     if c is None or not float(c.variance) > 0:
         return None
     return Outlook(

@@ -33,7 +33,7 @@ class Calibrated:
         slope: Calibration slope of a two-class task; None if it is undefined for any seed.
         intercept: Calibration in the large; None under the same condition.
         temperature_S: Temperature for each seed, the mean over its folds, NaN where the validation data do not identify
-            it and 1 is used instead. None without validation data; the same holds for the attributes below.
+            it and 1 is used instead. None if there are no validation data; the same applies to the attributes below.
         ece_after: ECE after scaling.
         brier_after: Brier score after scaling.
         probs_after_SNK: Scaled probabilities.

@@ -24,6 +24,6 @@ def details(tables: Collection[str]) -> frozenset[str]:
 
 
 def main_table(tables: Mapping[str, Table]) -> Table | None:
-    """The first table that answers the question, otherwise the first one; None without tables."""
+    """The first table that answers the question, otherwise the first one; None if there are no tables."""
     later = details(tables)
     return next((table for name, table in tables.items() if name not in later), next(iter(tables.values()), None))

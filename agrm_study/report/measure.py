@@ -138,7 +138,7 @@ class Measurements:
         return len(arms) > 1 and any(set(arms) <= set(group.arms) for group in self.evidence.same)
 
     def compared(self, metric: str | None = None) -> Mapping[tuple[str, str], Compared]:
-        """Comparison of every other arm with the reference, by (arm, task); empty without a reference."""
+        """Comparison of every other arm with the reference, by (arm, task); empty if there is no reference."""
         metric = metric or self.evidence.study.primary_metric
         if metric not in self._compared:
             self._compared[metric] = self._compare_all(metric)
@@ -147,7 +147,7 @@ class Measurements:
     def paired(self, task: str, metric: str | None = None) -> bool:
         """Whether the arms' metrics are correlated over seeds, so that differences are paired by seed.
 
-        Arms with their own `seed_offset` are ignored, since they have no seeds in common with the others.
+        Arms with their own `seed_offset` are ignored, since they have no seeds in common with the other arms.
         """
         study = self.evidence.study
         metric = metric or study.primary_metric

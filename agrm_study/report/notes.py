@@ -225,7 +225,7 @@ def comparison_note(m: Measurements, tasks: Collection[str], arms: Iterable[str]
 
 
 def equivalence_note(m: Measurements, arms: Iterable[str], tasks: Collection[str]) -> str | None:
-    """Note on the arms that are equivalent to the reference within the study's margin; None without a margin."""
+    """Note on the arms that are equivalent to the reference within the study's margin; None if no margin is set."""
     margin = m.evidence.study.margin
     if margin is None or m.evidence.study.reference is None:
         return None

@@ -32,7 +32,7 @@ class Reliability:
 
     @property
     def ece(self) -> float:
-        """Expected calibration error: Σ (count/n)·|accuracy − confidence| (Guo et al. 2017); NaN without subjects."""
+        """Expected calibration error: Σ (count/n)·|accuracy − confidence| (Guo et al. 2017); NaN if empty."""
         n = self.count.sum()
         if n == 0:
             return float("nan")

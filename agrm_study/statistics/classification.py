@@ -87,7 +87,7 @@ def f1(c: Counts) -> Floats:
 
 
 def accuracy(c: Counts) -> Floats:
-    """Share of correct decisions (...,); NaN without subjects."""
+    """Share of correct decisions (...,); NaN if there are no subjects."""
     return _ratio(c.right.sum(-1), c.support.sum(-1), np.nan)
 
 
@@ -122,12 +122,12 @@ METRICS: dict[str, Callable[[Counts], Floats]] = {
 
 
 def sensitivity(c: Counts) -> Floats:
-    """Recall of class 1, for two classes (...,); NaN without positive subjects."""
+    """Recall of class 1, for two classes (...,); NaN if there are no positive subjects."""
     return np.asarray(recall(c)[..., 1])
 
 
 def specificity(c: Counts) -> Floats:
-    """Recall of class 0, for two classes (...,); NaN without negative subjects."""
+    """Recall of class 0, for two classes (...,); NaN if there are no negative subjects."""
     return np.asarray(recall(c)[..., 0])
 
 

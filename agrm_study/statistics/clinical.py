@@ -25,22 +25,22 @@ class Screening:
 
     @property
     def sensitivity(self) -> float:
-        """TP/(TP + FN); NaN without positive subjects."""
+        """TP/(TP + FN); NaN if there are no positive subjects."""
         return _share(self.tp, self.tp + self.fn)
 
     @property
     def specificity(self) -> float:
-        """TN/(TN + FP); NaN without negative subjects."""
+        """TN/(TN + FP); NaN if there are no negative subjects."""
         return _share(self.tn, self.tn + self.fp)
 
     @property
     def ppv(self) -> float:
-        """TP/(TP + FP) at the prevalence of the test set; NaN without a positive decision."""
+        """TP/(TP + FP) at the prevalence of the test set; NaN if there is no positive decision."""
         return _share(self.tp, self.tp + self.fp)
 
     @property
     def npv(self) -> float:
-        """TN/(TN + FN) at the prevalence of the test set; NaN without a negative decision."""
+        """TN/(TN + FN) at the prevalence of the test set; NaN if there is no negative decision."""
         return _share(self.tn, self.tn + self.fn)
 
     def intervals(self) -> dict[str, Interval]:

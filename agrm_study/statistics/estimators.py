@@ -29,7 +29,7 @@ class Interval:
 class Summary:
     """Summary of the replicates of one cell: number, mean and sample standard deviation (ddof 1).
 
-    ``mean`` is NaN without values; ``std`` is NaN with fewer than two values.
+    ``mean`` is NaN if there are no values; ``std`` is NaN with fewer than two values.
     """
 
     n: int

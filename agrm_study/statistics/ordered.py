@@ -44,7 +44,7 @@ def quadratic_kappa(labels_N: ArrayLike, predicted_SN: ArrayLike, n_classes: int
 
 
 def mean_absolute_error(labels_N: ArrayLike, predicted_SN: ArrayLike) -> OrderedScores:
-    """Mean distance between true and predicted class, in classes: 0 to K − 1; NaN for a seed without subjects."""
+    """Mean distance between true and predicted class, in classes: 0 to K − 1; NaN for a seed that has no subjects."""
     labels = np.asarray(labels_N, dtype=np.int64)
     predicted = np.atleast_2d(np.asarray(predicted_SN, dtype=np.int64))
     present_SN = predicted >= 0

@@ -5,11 +5,11 @@ The networks (seeds) are the same; the subjects are different people. With the m
 
     Var(a_1s − a_2s)/S  +  Var(b_1) + Var(b_2)  +  (Var(e_1s) + Var(e_2s))/S:
 
-seeds are crossed with sets, so that their effect enters through the differences d_s = x_1s − x_2s at each seed, and the
-subjects of the two sets are independent, so that their variances add. The variance of d_s estimates the first and last
-terms. The estimate is therefore the estimate of `two_way` with seeds = Var(d)/S and the sums of the sets' subject and
-interaction components; the degrees of freedom of the summed subject variances follow Welch–Satterthwaite (Satterthwaite
-1946; Welch 1947). For readers crossed with independent groups of cases, see Obuchowski & Rockette (1995)
+seeds are crossed with sets, so that their effect enters through the differences d_s = x_1s − x_2s for each seed, and
+the subjects of the two sets are independent, so that their variances add. The variance of d_s estimates the first and
+last terms. The estimate is therefore the estimate of `two_way` with seeds = Var(d)/S and the sums of the sets' subject
+and interaction components; the degrees of freedom of the summed subject variances follow Welch–Satterthwaite
+(Satterthwaite 1946; Welch 1947). For readers crossed with independent groups of cases, see Obuchowski & Rockette (1995)
 and Hillis (2007).
 
 Axes: S seeds, N and M subjects of the sets; leading axes (simulated studies) are kept.

@@ -9,7 +9,7 @@ LABELS: Final[tuple[str, ...]] = ("normal", "genu_varum", "genu_valgum")
 """The labels of the paper, which are used by the built-in tasks and synthetic data."""
 
 MAX_LABEL: Final = 60
-"""Maximum length of a label or a class name, which must fit into a row of a table."""
+"""Maximum length of a label or a class name, which must fit in a row of a table."""
 
 
 def label_problem(text: str) -> str | None:

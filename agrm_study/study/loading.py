@@ -70,7 +70,7 @@ class Loading:
 
     @property
     def folder(self) -> Path:
-        """Base folder of relative paths: the folder of the study file, otherwise the working directory."""
+        """Base folder for relative paths: the folder of the study file, otherwise the working directory."""
         return Path.cwd() if self.file is None else self.file.parent
 
     def lay(self, settings: Sequence[Setting]) -> None:

@@ -80,7 +80,7 @@ def build_recipe(
         places: Location of each setting.
         problems: Receives the errors.
         names: Valid names by dotted field; fields without an entry are not checked.
-        prefix: Prefix of the field in messages (``arm `w/o MTM` ``).
+        prefix: Prefix of the field for messages (``arm `w/o MTM` ``).
         parts: User-defined parts of the study; the recipe contains their full names.
         tasks: Tasks of the study; the recipe must be compatible with all of them.
         layers: Layer names of a backbone, for checking `model.freeze`; None disables this check.

@@ -127,7 +127,7 @@ class Dimension(Section):
                 f"a logit scale requires a float range between 0 and 1, both excluded, given [{low:g}, {high:g}]"
             )
         if self.step is not None and (self.scale != "linear" or self.step > high - low):
-            raise Rule("a step requires a linear scale and must fit into the range", allowed=f"at most {high - low:g}")
+            raise Rule("a step requires a linear scale and must fit the range", allowed=f"at most {high - low:g}")
         if self.step is not None and self.kind == "int" and self.step != int(self.step):
             raise Rule(f"the step of an int range must be a whole number, given {self.step:g}")
         return self

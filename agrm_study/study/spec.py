@@ -45,7 +45,7 @@ BASE_ARM = "base"
 """Name of the arm that represents the base recipe in a search study; it exists only if it is the reference."""
 
 MAX_NAME = 60
-"""Maximum length of an arm name, which must fit into a single-column table of a paper."""
+"""Maximum length of an arm name, which must fit in a single-column table of a paper."""
 
 
 def read_name(value: Any) -> str:

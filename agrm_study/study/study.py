@@ -42,7 +42,7 @@ class Arm:
         accelerator: Type of accelerator on which its trials run; None for the study's type.
         seed_offset: Offset added to each seed of the study.
         space: Search space of its tuning; None for the study's space.
-        tuned: Result of its tuning, by task; empty without tuning or before the tuning has finished.
+        tuned: Result of its tuning, by task; empty if there is no tuning or it has not finished.
     """
 
     name: str

@@ -3,7 +3,7 @@
 Environment variables of the process that starts the study select one of three ways to share a store:
 
 - none set: workers map the files where `run` built them (one machine, or a shared disk that is fast enough);
-- ``AGRM_STUDY_LOCAL_STORE=DIR``: each node copies the store to that folder of its own disk, once, and reads the copy;
+- ``AGRM_STUDY_LOCAL_STORE=DIR``: each node copies the store to that folder on its local disk, once, and reads the copy;
 - ``AGRM_STUDY_SHARED_STORE=URI``: `run` uploads a finished store to that URI (``s3://…``, ``gs://…``), and each node
   downloads a copy. Use this for nodes that share no disk.
 """

@@ -18,7 +18,7 @@ from agrm_study.training.data.splits import Split
 
 MORE_SUBJECTS = (
     "Label more subjects of the class, merge classes (`tasks`), give the part a larger share (data.split), or use "
-    "another split_seed."
+    "a different split_seed."
 )
 OTHER_SITES = (
     "A fold lacks a class if all its sites lack it: use fewer folds so that each has several sites, give small "

@@ -74,7 +74,7 @@ def _parameters(ledger: Ledger, trial_ids: Iterable[str]) -> dict[str, float]:
 
 
 def _calibration_error(ledger: Ledger, spec: TrialSpec) -> float:
-    """Expected calibration error of a trial's reported network on the validation subjects; NaN without predictions."""
+    """Expected calibration error of a trial's reported network on the validation subjects; NaN if unavailable."""
     rows = ledger.predictions("val", trial_ids=[spec.trial_id])
     if rows.empty:
         return math.nan

@@ -72,7 +72,8 @@ class RaceState:
     def advance(self, task: str, ended: Collection[str], scores: Scores) -> list[Stopped]:
         """Performs the interim look of each complete round, and returns the arms that were dropped.
 
-        A look uses only the seeds of its own and earlier rounds, so the decision does not depend on when it is made.
+        A look uses only the seeds of the current and earlier rounds, so the decision does not depend on when it is
+        made.
         """
         state, new = self._tasks[task], list[Stopped]()
         while not self.over(task) and all(trial_id in ended for trial_id in self.asked(task)):

@@ -154,7 +154,7 @@ def _reason(error: BaseException) -> str:
 
 
 def _their_versions(error: BaseException | None) -> dict[str, str]:
-    """Versions on a cluster that Ray rejected because they differ; empty if Ray rejected it for another reason."""
+    """Versions on a cluster that Ray rejected because they differ; empty if Ray rejected it for a different reason."""
     while error is not None:
         if found := _VERSIONS.search(str(error)):
             return {"ray": found[1], "python": found[2]}

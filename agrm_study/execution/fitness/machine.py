@@ -25,7 +25,7 @@ LEAST_FREE_GIB: Final = 2.0
 LEAST_FILES: Final = 1024
 GOOD_FILES: Final = 4096
 LEAST_SHARED_MIB: Final = 128
-"""Minimum size of shared memory in MiB; it holds Ray's object store, which is limited to 80 MiB."""
+"""Minimum size of shared memory in MiB; it contains Ray's object store, which is limited to 80 MiB."""
 BUILT: Final = datetime(2025, 1, 1, tzinfo=UTC)
 """A clock that shows an earlier time is wrong."""
 

@@ -44,7 +44,7 @@ class Member:
 
     Attributes:
         code: Versions that must be equal in all joined runs.
-        renewals: Counter that makes each renewal change the file.
+        renewals: Counter that ensures that each renewal changes the file.
     """
 
     study: str

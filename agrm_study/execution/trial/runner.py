@@ -37,7 +37,7 @@ class TrialRunner(ABC):
 
     @abstractmethod
     def start(self, work: Work, context: RunnerContext) -> int:
-        """Prepares the training, from the rolling checkpoint if it exists; returns the checkpoint's epoch, or 0."""
+        """Prepares training, from the rolling checkpoint if it exists; returns the checkpoint's epoch, or 0."""
 
     def load_stage(self, folder: Path, name: str) -> int:
         """Resumes from the state that another trial saved in a folder under a name, instead of the trial's own state.

@@ -25,7 +25,7 @@ def missing_glyphs(figure: Figure) -> frozenset[str]:
 
 
 def glyph_note(missing: Collection[str]) -> str | None:
-    """One-line note about the characters that appear as empty boxes, with the font to install; None without any."""
+    """One-line note about characters that appear as empty boxes, with the font to install; None if there are none."""
     if not missing:
         return None
     named = sorted(missing)

@@ -108,7 +108,7 @@ class TuningBudget(FigureKind[TuningBudgetInfo]):
 
 
 def _curve(search: TriedSearch, maximize: bool) -> Curve | None:
-    """The curve of a search; a point without a score counts as the worst of the others."""
+    """The curve of a search; a point without a score counts as the worst of the other scores."""
     known = [point.value for point in search.points if math.isfinite(point.value)]
     if len(known) < MIN_POINTS:
         return None

@@ -80,11 +80,11 @@ class ExternalCalibration(TableKind):
                 "perfect) and intercept (0 is perfect) of the probabilities as trained; two-class only, intervals in "
                 "the CSV file. At T: with the temperature fitted on the study's own validation part; no data from "
                 "the set are used.",
-                f"Re-fitted: {FOLDS}-fold cross-fitting over the subjects of the set, at each seed. Two classes: "
+                f"Re-fitted: {FOLDS}-fold cross-fitting over the subjects of the set, for each seed. Two classes: "
                 "logistic recalibration, logit p′ = a + b·logit p; more classes: a temperature. Each subject is "
-                "evaluated with a fit on the others: these values show the effect of re-fitting on this number of "
-                "labelled subjects of the set, not the performance of the unchanged networks; their uncertainty is not "
-                f"stated. None if a class has fewer than {FOLDS} subjects, or a fit does not exist. Fractions, not "
+                "evaluated with a fit on the other subjects: these values show the effect of re-fitting on this number "
+                "of labelled subjects of the set, not the performance of the unchanged networks; their uncertainty is "
+                f"not stated. None if a class has fewer than {FOLDS} subjects, or a fit does not exist. Fractions, not "
                 "percent.",
                 notes.interval_note(m, m.evidence.study.tasks),
                 *rest,

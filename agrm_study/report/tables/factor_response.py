@@ -73,7 +73,7 @@ class FactorResponse(TableKind):
     """Marginal means of the primary metric by factor and level."""
 
     name: ClassVar[str] = "factor_response"
-    question: ClassVar[str] = "What is the effect of each factor, averaged over the others?"
+    question: ClassVar[str] = "What is the effect of each factor, averaged over the other factors?"
 
     def unfit(self, m: Measurements) -> str | None:
         study = m.evidence.study
@@ -104,7 +104,7 @@ class FactorResponse(TableKind):
         metric = METRIC_NAMES[study.primary_metric]
         return Table(
             name=self.name,
-            caption=f"Response of {metric} to each factor, averaged over the levels of the others.",
+            caption=f"Response of {metric} to each factor, averaged over the levels of the other factors.",
             columns=(
                 Column(key="task", title="Task", shown=False),
                 Column(key="factor", title="Factor", align="left"),

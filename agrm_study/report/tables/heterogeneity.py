@@ -1,4 +1,4 @@
-"""Table of every arm's results by site, sex and age, with the difference of each group from the others."""
+"""Table of every arm's results by site, sex and age, with the difference of each group from the other groups."""
 
 from __future__ import annotations
 

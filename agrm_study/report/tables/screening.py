@@ -30,13 +30,13 @@ METRICS = ("sensitivity", "specificity", "ppv", "npv")
 
 
 def prevalence(m: Measurements, task: Task) -> float:
-    """Proportion of positive test subjects; NaN without test subjects."""
+    """Proportion of positive test subjects; NaN if there are no test subjects."""
     cells = [c for (_, t), c in m.evidence.cells.items() if t == task.name]
     return float((cells[0].labels_N == 1).mean()) if cells and cells[0].labels_N.size else math.nan
 
 
 def shares_text(m: Measurements, tasks: Sequence[Task]) -> str:
-    """The prevalence of each task in brackets, preceded by a space; empty without test subjects."""
+    """The prevalence of each task in brackets, preceded by a space; empty if there are no test subjects."""
     shares = {task: prevalence(m, task) for task in tasks}
     known = [f"{percent(share)}% {positive_words(task)}" for task, share in shares.items() if math.isfinite(share)]
     return f" ({', '.join(known)})" if known else ""

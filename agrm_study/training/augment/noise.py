@@ -9,7 +9,7 @@ from torch import Tensor
 from agrm_study.training.generators import generator
 
 BANK = 1 << 18
-"""Minimum number of values in a bank, chosen to fit into a core's cache."""
+"""Minimum number of values in a bank, chosen to fit in a core's cache."""
 
 
 class NoiseBank:

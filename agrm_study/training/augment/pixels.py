@@ -2,7 +2,7 @@
 
 Colour jitter, normalisation and scaling are combined into one 3×3 matrix and one offset per clip. Noise is read from a
 bank. The result is written once, in the memory layout preferred by convolutions. On a CPU, large batches are processed
-in groups of clips that fit into the cache.
+in groups of clips that fit in the cache.
 """
 
 from __future__ import annotations

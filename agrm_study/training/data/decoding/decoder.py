@@ -46,7 +46,7 @@ class Decoder(ABC):
 
 
 def chunks(indices: Sequence[int], width: int, height: int) -> Iterator[list[int]]:
-    """Split indices into runs whose decoded frames fit into `CHUNK_BYTES` (at least one frame per run)."""
+    """Split indices into runs whose decoded frames fit in `CHUNK_BYTES` (at least one frame per run)."""
     size = max(1, CHUNK_BYTES // (width * height * 3))
     for start in range(0, len(indices), size):
         yield list(indices[start : start + size])

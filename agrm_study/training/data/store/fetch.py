@@ -1,8 +1,8 @@
 """Copying of clip stores between machines that have no shared disk or only a slow one.
 
-The machine that builds a store publishes it to a location that all nodes can read (`publish_store`); each node makes
-one local copy (`fetch_store`). Stores are named after a hash of their content, so an existing copy is valid if its
-bytes match their checksums.
+The machine that builds a store publishes it to a location that all nodes can read (`publish_store`); each node
+creates one local copy (`fetch_store`). Stores are named after a hash of their content, so an existing copy is valid if
+its bytes match their checksums.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def fetch_store(source: Path | str, cache: Path | str, on_bytes: OnBytes | None 
     Args:
         source: Folder of a finished store: a path, or a URI that Arrow can read (`s3://…`, `gs://…`).
         cache: Local folder of stores; an existing copy in it is verified and reused, or replaced if it is damaged.
-        on_bytes: Progress callback; not called while another process makes the copy.
+        on_bytes: Progress callback; not called while another process creates the copy.
 
     Raises:
         InputError: If the source contains no finished store or a damaged one, or cannot be reached, or the disk has too

@@ -14,7 +14,7 @@ from pathlib import Path
 
 JOURNAL_FILE = "journal.jsonl"
 BLOCK = 256 << 10
-"""Size of the read buffer, in bytes; a buffer that fits into a core's cache doubles the speed of checksums."""
+"""Size of the read buffer, in bytes; a buffer that fits in a core's cache doubles the speed of checksums."""
 
 
 @dataclass(frozen=True, slots=True)
