@@ -1,4 +1,4 @@
-"""Batches of an epoch, on the device, with order and views determined by the seed."""
+"""Batches of an epoch on the device, with order and views determined by the seed."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class LabelledBatch:
     labels_B: Tensor
 
     def parts(self, count: int) -> Iterator[tuple[float, LabelledBatch]]:
-        """Split the batch into up to `count` parts; yields the fraction of the clips in each part, and the part."""
+        """Split the batch into up to `count` parts, and yield each part with its fraction of the clips."""
         size = len(self.labels_B)
         for clips, labels in zip(self.clips_BCTHW.chunk(count), self.labels_B.chunk(count), strict=True):
             yield len(labels) / size, LabelledBatch(clips, labels)
@@ -49,7 +49,7 @@ class UnlabelledBatch:
         student_BCTHW: View for the student.
         label_BCTHW: View for the labelling network; None for methods that label the student's view.
         ids_B: Indices of the clips in the unlabelled part.
-        hidden_B: Hidden class indices, −1 if unknown; used for statistics only, not by any loss.
+        hidden_B: Hidden class indices, −1 if unknown; used only for statistics, never in a loss.
         second_BCTHW: Second view for the student (`ssl.views: 2`), or None.
     """
 
@@ -65,7 +65,7 @@ class UnlabelledBatch:
         return [self.student_BCTHW] if self.second_BCTHW is None else [self.student_BCTHW, self.second_BCTHW]
 
     def parts(self, count: int) -> Iterator[tuple[float, UnlabelledBatch]]:
-        """Split the batch into up to `count` parts; yields the fraction of the clips in each part, and the part."""
+        """Split the batch into up to `count` parts, and yield each part with its fraction of the clips."""
         size = len(self.ids_B)
         students, ids, hidden = self.student_BCTHW.chunk(count), self.ids_B.chunk(count), self.hidden_B.chunk(count)
         labels = [None] * len(ids) if self.label_BCTHW is None else self.label_BCTHW.chunk(count)
@@ -83,7 +83,7 @@ _VIEWS = (("student", "student view"), ("teacher", "label view"), ("student", "s
 
 @dataclass(frozen=True, slots=True)
 class _Bytes:
-    """A view that has been read but not rendered."""
+    """A view, read but not rendered."""
 
     clips_BTCHW: Tensor
     view: View
@@ -91,7 +91,7 @@ class _Bytes:
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """The data of a step that have been read but not rendered."""
+    """Data of one step, read but not rendered."""
 
     labelled: _Bytes
     labels_B: Ints
@@ -137,10 +137,10 @@ class Batches:
         """Yield the labelled and the unlabelled batch of each step of an epoch.
 
         Args:
-            epoch: Number of the epoch, from 1.
-            moved_ids: Indices of unlabelled clips that have been moved to the supervised set.
+            epoch: Epoch number, counted from 1.
+            moved_ids: Indices of the unlabelled clips that have been moved to the supervised set.
             moved_labels: Labels of the moved clips.
-            unlabelled: Whether to include unlabelled batches (of the clips that have not been moved).
+            unlabelled: Whether to include unlabelled batches (with clips that have not been moved).
         """
         labelled = self._labelled
         open_ids = np.arange(len(self._unlabelled), dtype=np.int64)
@@ -168,7 +168,7 @@ class Batches:
         recipe, clip, augment = self._recipe, self._recipe.clip, self._recipe.augment
         fixed = recipe.steps_per_epoch
         orders = labelled_batches(recipe.seed, epoch, len(labelled), recipe.batch.labelled, fixed)
-        if fixed is not None:  # a clip that occurs several times gets a separate view each time
+        if fixed is not None:  # a clip that occurs several times has a separate view each time
             labelled = labelled.take(np.concatenate(orders))
             orders = list(np.arange(len(labelled), dtype=np.int64).reshape(fixed, -1))
         settings = augment.strong if augment.labelled == "strong" else augment.weak

@@ -15,10 +15,11 @@ from torch.nn.grad import conv3d_weight
 from torch.overrides import TorchFunctionMode
 
 CPU_FLAGS: Final = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
-"""CPU flags that indicate bfloat16 products: two for x86, one for Arm."""
+"""CPU flags that indicate support for bfloat16 products: two for x86, one for Arm."""
 TWO_FRAMES: Final = 2
 TOLERANCE: Final = 0.05
-"""Maximum deviation of a correct bf16 gradient from fp32, relative to the largest gradient entry (typical: 0.005)."""
+"""Maximum deviation of a correct bf16 gradient from the fp32 gradient, relative to the largest gradient entry (typical:
+0.005)."""
 
 
 def bf16_problem(device: torch.device) -> str | None:
@@ -45,9 +46,9 @@ def pads_frames() -> bool:
 
 
 class PaddedFrames(TorchFunctionMode):
-    """Context in which two frames are padded in a separate operation before 3D convolutions; outputs do not change.
+    """Context that pads inputs of two frames in a separate operation before 3D convolutions; outputs do not change.
 
-    oneDNN computes a wrong weight gradient if the convolution itself pads two frames (see `gradients_are_right`).
+    oneDNN computes an incorrect weight gradient if the convolution itself pads such inputs (see `gradients_are_right`).
     """
 
     def __torch_function__(
@@ -95,12 +96,12 @@ def cpu_flags() -> frozenset[str]:
 def gradients_are_right(*, padded: bool) -> bool:
     """Whether the weight gradient of a 3D convolution in bf16 on this CPU agrees with the fp32 gradient.
 
+    In torch 2.14.1 (oneDNN, AVX512-BF16), the gradients differ for two frames, the temporal size in the last stages of
+    nearly every network: the bf16 gradient contains uninitialised memory. The test fills freed memory with NaN to
+    expose this error.
+
     Args:
         padded: Whether to test within `PaddedFrames`.
-
-    In torch 2.14.1 (oneDNN, AVX512-BF16) it does not agree for two frames, the length of clips in the last stages of
-    nearly every network: the gradient contains uninitialised memory. The test fills freed memory with NaN to make this
-    visible.
     """
     generator = torch.Generator().manual_seed(0)
     convolution = nn.Conv3d(16, 16, 3, padding=1, bias=False)

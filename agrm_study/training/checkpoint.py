@@ -1,9 +1,9 @@
-"""Crash-safe checkpoints, from which a training run resumes after its last saved epoch.
+"""Crash-safe checkpoints from which a training run resumes after its last saved epoch.
 
 A checkpoint consists of ``rolling.pt``, the state after the last saved epoch, and ``best.safetensors``, the networks of
-the best epoch. New best weights are first written next to the old ones; then the rolling file that refers to them is
-written, and finally they replace the old weights. The rolling file and its best weights are therefore consistent
-regardless of when the process is killed.
+the best epoch. New best weights are first written next to the old ones. Then the rolling file that refers to the new
+weights is written, and finally the new weights replace the old ones. The rolling file and its best weights are
+therefore consistent regardless of when the process is killed.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ def load_best(folder: Path, identity: str, epoch: int) -> dict[str, Tensor]:
 
 
 def drop_rolling(folder: Path) -> None:
-    """Remove the files that only an unfinished trial needs; keeps the best weights."""
+    """Remove the files that only an unfinished trial needs; the best weights are kept."""
     for name in (ROLLING, _NEXT_BEST):
         (folder / name).unlink(missing_ok=True)
 

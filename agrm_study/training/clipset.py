@@ -1,4 +1,4 @@
-"""Clips of one part of the split, as arrays that are indexed by batches."""
+"""Clips of one part of the split, as arrays from which batches are selected by index."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Store(Protocol):
         ...
 
     def frames(self, row: int) -> int:
-        """Number of stored frames of a row."""
+        """Number of stored frames in a row."""
         ...
 
     def height(self, row: int) -> int:
@@ -120,7 +120,7 @@ def clip_set(clip_ids: Sequence[str], manifest: Manifest, store: Store, task: Ta
 
 
 def with_shuffled_labels(clips: ClipSet, rng: np.random.Generator) -> ClipSet:
-    """The clips with the labels of their subjects permuted; all clips of a subject share the same label."""
+    """The clips with labels permuted across subjects; all clips of a subject share the same label."""
     label_of = dict(zip(clips.subject_ids, clips.labels_N.tolist(), strict=True))
     shuffled = rng.permutation(list(label_of.values()))
     moved = dict(zip(label_of, shuffled.tolist(), strict=True))

@@ -6,7 +6,7 @@ hue, they combine to
 
     x ↦ c·b·R·S·x + (1 − c)·b·(g·m),   S = s·I + (1 − s)·1gᵀ
 
-with grey weights g, mean colour m of the clip and rotation R. Differences from torchvision's ColorJitter: the order is
+with grey weights g, the clip's mean colour m and rotation R. Differences from torchvision's ColorJitter: the order is
 fixed, values are clamped to [0, 1] once at the end, contrast uses the mean of the clip instead of each frame, and hue
 is changed by a rotation instead of a conversion to HSV and back.
 """
@@ -23,7 +23,7 @@ GREY = np.array([0.2989, 0.587, 0.114])
 
 
 def hue_rotation(turns_N: Floats) -> Floats:
-    """Rotations (N, 3, 3) about the grey axis (1, 1, 1), by angles in turns (Rodrigues' formula)."""
+    """Rotation matrices (N, 3, 3) about the grey axis (1, 1, 1), with angles in turns (Rodrigues' formula)."""
     angle_N11 = 2 * np.pi * turns_N[:, None, None]
     cross = np.array([[0.0, -1.0, 1.0], [1.0, 0.0, -1.0], [-1.0, 1.0, 0.0]]) / np.sqrt(3.0)
     mean = np.full((3, 3), 1 / 3)

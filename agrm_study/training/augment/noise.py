@@ -13,11 +13,11 @@ BANK = 1 << 18
 
 
 class NoiseBank:
-    """Standard normal values, sampled once with numpy from (seed, "noise bank") and read at random offsets.
+    """Standard normal values, sampled once from the numpy stream (seed, "noise bank") and read at random offsets.
 
-    Each frame reads a run of consecutive values at a separate offset, so that noise differs between frames but is only
-    copied, not sampled. The values are the same on every device. The bank contains the values of at least eight frames,
-    so that equal offsets are rare.
+    Each frame reads a run of consecutive values at a different offset, so that noise differs between frames but is only
+    copied, not sampled. The values are the same on every device. The bank contains values for at least eight frames, so
+    that equal offsets are rare.
 
     Args:
         seed: Seed of the trial.
@@ -32,5 +32,5 @@ class NoiseBank:
         self._runs = torch.from_numpy(values).to(device).unfold(0, run, 1)
 
     def read(self, offsets_F: Tensor) -> Tensor:
-        """Runs (F, run), one per frame, that start at the given offsets (int64, on the bank's device)."""
+        """Runs of values (F, run), one per frame, starting at the given offsets (int64, on the bank's device)."""
         return self._runs.index_select(0, offsets_F)

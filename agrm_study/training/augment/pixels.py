@@ -1,4 +1,4 @@
-"""Renders gathered uint8 crops as network input, one batch at a time on the batch's device.
+"""Rendering of gathered uint8 crops as network input, one batch at a time on the batch's device.
 
 Colour jitter, normalisation and scaling are combined into one 3×3 matrix and one offset per clip. Noise is read from a
 bank. The result is written once, in the memory layout preferred by convolutions. On a CPU, large batches are processed
@@ -48,7 +48,7 @@ class Renderer:
 
         Args:
             bytes_BTCHW: uint8 crops on the renderer's device; clips to be mirrored are modified in place.
-            view: Parameters of the same B clips.
+            view: View parameters of the same B clips.
 
         Returns:
             Normalised clips (B, 3, T, S, S) in float32 and channels-last memory format.
@@ -74,7 +74,7 @@ class Renderer:
         return clips_BCTHW
 
     def _planes(self, bytes_RTCHW: Tensor, view: View, rows: slice) -> Tensor:
-        """Apply colours, normalisation, noise and clamping; returns (R·T, 3, S·S) float32."""
+        """Apply colour jitter, normalisation, noise and clamping, and return float32 planes (R·T, 3, S·S)."""
         clips, frames, _, size, _ = bytes_RTCHW.shape
         values = bytes_RTCHW.to(torch.float32).view(clips * frames, 3, size * size)
         if view.matrices_N33 is None or view.mean_weights_N3 is None:

@@ -14,8 +14,8 @@ def random_windows(uniform_N: Floats, lengths_N: Ints, frames: int) -> Ints:
 
     Args:
         uniform_N: Random numbers in [0, 1).
-        lengths_N: Number of stored frames of each video.
-        frames: T, the number of frames of a clip.
+        lengths_N: Number of stored frames in each video.
+        frames: T, the number of frames per clip.
     """
     fitting_N = np.maximum(lengths_N - frames, 0) + 1
     starts_N: Ints = np.minimum((uniform_N * fitting_N).astype(np.int64), fitting_N - 1)
@@ -26,8 +26,8 @@ def spread_windows(length: int, frames: int, count: int) -> Ints:
     """First frames of distinct windows spread evenly over a video; a count of 1 selects the middle window.
 
     Args:
-        length: Number of stored frames of the video.
-        frames: T, the number of frames of a clip.
+        length: Number of stored frames in the video.
+        frames: T, the number of frames per clip.
         count: Maximum number of windows; short videos have fewer distinct ones.
     """
     last = max(length - frames, 0)
@@ -45,7 +45,7 @@ def warped_steps(amplitudes_N2: Floats, frames: int) -> Floats:
 
     Args:
         amplitudes_N2: a₁ and a₂ of each clip.
-        frames: T, the number of frames of a clip.
+        frames: T, the number of frames per clip.
     """
     times_T = np.linspace(0.0, 1.0, frames)
     waves_2T = np.stack([np.sin(np.pi * times_T) / np.pi, np.sin(2 * np.pi * times_T) / (2 * np.pi)])
@@ -61,7 +61,8 @@ def frame_indices(
     jitter_NT: Ints | None = None,
     steps_NT: Floats | None = None,
 ) -> Ints:
-    """Stored frames (N, T) of each clip, non-decreasing and within the video (short videos repeat their last frame).
+    """Indices (N, T) of each clip's stored frames, non-decreasing and within the video; short videos repeat the last
+    frame.
 
     A speed s stretches the window about its centre to steps of s frames; a window that extends beyond the video is
     moved back inside. Jitter then displaces each frame. Sorting restores temporal order without increasing any
@@ -69,8 +70,8 @@ def frame_indices(
 
     Args:
         starts_N: First frame of each window at speed 1.
-        lengths_N: Number of stored frames of each video.
-        frames: T, the number of frames of a clip.
+        lengths_N: Number of stored frames in each video.
+        frames: T, the number of frames per clip.
         speeds_N: Speed factor of each clip; None for 1.
         jitter_NT: Displacement of each frame, in stored frames; None for 0.
         steps_NT: Times in frames relative to the first frame (see `warped_steps`); None for 0, 1, 2, ….

@@ -1,8 +1,8 @@
 """Parameters of weak and strong views, sampled before pixels are read.
 
-Every clip uses one row with a fixed number of uniform random numbers. Its sampled values therefore depend neither on
-the settings nor on the number of later clips, which keeps arms with the same seed paired. Timing (reversal, warp) and
-tubes use separate streams, spawned from the stream of the view, and do not affect other sampled values.
+Every clip uses one row of a fixed number of uniform random numbers. Its sampled values therefore depend neither on the
+settings nor on the number of subsequent clips, which keeps arms with the same seed paired. Timing (reversal, warp) and
+tube masking use separate streams, spawned from the stream of the view, and do not affect other sampled values.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ class Geometry:
     """Size of the stored videos and of the network's input.
 
     Attributes:
-        lengths_N: Number of stored frames of each video.
+        lengths_N: Number of stored frames in each video.
         heights_N: Height of the stored frames, in pixels.
         widths_N: Width of the stored frames, in pixels.
-        frames: T, the number of frames of a clip.
+        frames: T, the number of frames per clip.
         size: S, the side of the crop in pixels.
     """
 
@@ -95,7 +95,7 @@ def draw_view(settings: Weak | Strong, rng: np.random.Generator, windows_N: Floa
 
     Args:
         settings: Strengths of the augmentation; the class determines the kind of view.
-        rng: Random stream of this view and epoch.
+        rng: Random stream for this view and epoch.
         windows_N: Uniform random numbers that select the temporal window; two views of a clip share them.
         geometry: Size of the stored videos and of the crop.
     """
