@@ -1,4 +1,4 @@
-"""Estimation of a walker's bounding boxes by background subtraction, for fixed cameras and manifests without boxes.
+"""Estimation of a walker's bounding boxes by background subtraction, for videos from fixed cameras without known boxes.
 
 A pixel is foreground if it differs from an earlier and from a later frame, or from one of them and from the background
 (the median over the clip). Mixture models such as OpenCV's MOG2 absorb a person who walks towards the camera into the
@@ -89,7 +89,7 @@ def moving_boxes(frames_THWC: NDArray[np.uint8], lag: int) -> NDArray[np.float64
 def moving_masks(frames_THWC: NDArray[np.uint8], lag: int) -> NDArray[np.uint8]:
     """Foreground masks (T, H, W) of 0 and 1; `lag` is the offset of the comparison frames, in frames."""
     blurred = np.stack([cv2.GaussianBlur(frame, (5, 5), 0) for frame in frames_THWC])
-    # The median is computed from a sample of the frames, which bounds its memory use for long clips.
+    # The median is computed from a sample of the frames to limit memory use for long clips.
     scene = np.median(blurred[:: max(1, len(blurred) // 60)], axis=0).astype(np.uint8)
     noise = float(np.median(cv2.absdiff(blurred[1:], blurred[:-1]))) if len(blurred) > 1 else 0.0
     threshold = max(LEAST_CHANGE, NOISE_FACTOR * noise)

@@ -21,7 +21,7 @@ BoxPart = Literal["whole", "legs"]
 def boxes_at(boxes: tuple[Box, ...], frames_T: NDArray[np.int64]) -> NDArray[np.float64]:
     """Boxes (T, 4) as x, y, w, h at the given frames.
 
-    They are interpolated linearly between the key boxes and constant outside them.
+    Boxes are interpolated linearly between the key boxes and are constant before the first and after the last one.
     """
     keys = np.asarray(boxes, dtype=np.float64)
     return np.stack([np.interp(frames_T, keys[:, 0], keys[:, column]) for column in range(1, 5)], axis=1)

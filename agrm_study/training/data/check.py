@@ -1,4 +1,4 @@
-"""Checks for the videos of a manifest; each finding either prevents a study or is a note."""
+"""Checks of the videos in a manifest; a finding either prevents a study from running or is only a note."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ KINDS: dict[str, tuple[Severity, str]] = {
     "rotated": ("note", "the container specifies a rotation, which is applied"),
     "anamorphic": ("note", "the pixels are not square: frames are read at their displayed aspect ratio"),
     "interlaced": ("note", "interlaced: the two fields of a frame are not separated"),
-    "gaps": ("note", "numbers are missing in a series of images: the other images keep their timestamps"),
+    "gaps": ("note", "some numbers in an image series are missing: the other images keep their timestamps"),
     "odd_size": ("note", "odd width or height"),
     "edit_list": ("note", "an edit list hides part of the stream: only presented frames are used"),
-    "restated_rate": ("note", "the manifest and the container specify different frame rates: the manifest's is used"),
+    "restated_rate": ("note", "frame rates differ between manifest and container: the manifest's frame rate is used"),
     "repeated": ("note", "the same video appears twice under one subject"),
     "label_less": ("note", "no label in a data set with labels: treated as unlabelled"),
 }
@@ -69,7 +69,7 @@ class CheckReport:
 
     Attributes:
         manifest: Path of the manifest.
-        clips: Number of files checked.
+        clips: Number of checked files.
         findings: The findings.
     """
 
@@ -79,7 +79,7 @@ class CheckReport:
 
     @property
     def stops(self) -> bool:
-        """Whether any finding prevents a study."""
+        """Whether any finding prevents a study from running."""
         return any(finding.severity == "stops" for finding in self.findings)
 
     @property
@@ -111,7 +111,7 @@ def check_manifest(
     on_progress: Callable[[int, int], None] | None = None,
     stall_s: float = 120.0,
 ) -> CheckReport:
-    """Decode every file of a manifest completely and collect findings.
+    """Decode every file in a manifest completely and collect the findings.
 
     Args:
         manifest: The manifest, read with `require_files=False`, so that missing files become findings, not errors.
@@ -151,7 +151,7 @@ def _deduplicated(findings: list[Finding]) -> list[Finding]:
 
 
 def check_file(record: ClipRecord, clip: Clip) -> list[tuple[str, str]]:
-    """Kinds and messages of the findings in one file, decoded completely (runs in a child process)."""
+    """Kinds and messages of the findings for one file, which is decoded completely (runs in a child process)."""
     try:
         info = verified(record)
         scale = min(1.0, SMALL / min(info.width, info.height))

@@ -1,4 +1,4 @@
-"""Subjects of a task by class and part of the split, and checks for missing classes and unknown or ignored labels."""
+"""Subject counts by class and part of the split, and checks for missing classes and unknown or ignored labels."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def missing_classes(split: Split, manifest: Manifest, task: Task) -> str | None:
 
 
 def unknown_labels(manifest: Manifest, task: Task) -> list[tuple[str, str, str | None]]:
-    """Labels of a task that are absent from the manifest: class, label, and a hint with the nearest label."""
+    """Labels of a task that do not occur in the manifest: class, label, and a hint with the most similar label."""
     known = {clip.label for clip in manifest.labelled if clip.label is not None}
     return [
         (name, label, did_you_mean(label, known))
@@ -74,7 +74,7 @@ def ignored_labels(manifest: Manifest, split: Split, task: Task) -> str | None:
 
 
 def ignored_note(label_of: Mapping[str, str], task: Task) -> str | None:
-    """Note on the subjects whose label the task ignores, from the label of each subject; None if there are none."""
+    """Note on the subjects whose label the task ignores, given the label of each subject; None if there are none."""
     ignored = [label for label in label_of.values() if not task.has(label)]
     if not ignored:
         return None

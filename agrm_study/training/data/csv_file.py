@@ -18,7 +18,7 @@ LONGEST_CELL = 1 << 28
 
 @dataclass(frozen=True, slots=True)
 class CsvRow:
-    """One data row: its line in the file (from 1) and its cells by column name, stripped of surrounding whitespace."""
+    """One data row: line number in the file (counted from 1), and stripped cells by column name."""
 
     line: int
     cells: dict[str, str]
@@ -60,7 +60,7 @@ def read_csv(path: Path) -> CsvFile:
         else:
             rows.append(CsvRow(line, dict(zip(columns, cells, strict=False))))
     if not columns:
-        raise InputError("the file is empty: a header line is needed", where=path)
+        raise InputError("the file is empty: a header line is required", where=path)
     return _without_row_numbers(CsvFile(path, columns, tuple(rows)))
 
 
@@ -79,7 +79,7 @@ def _csv_lines(path: Path) -> Iterator[tuple[int, list[str]]]:
 
 
 def _without_separator_line(text: str) -> tuple[str, str | None]:
-    """The text with Excel's `sep=;` line blanked, and the separator specified by this line."""
+    """The text with Excel's `sep=;` line blanked, and the separator that this line specifies."""
     match = re.match(r'"?sep=([,;\t|])"?[,;\t]*(?=\r|\n|$)', text, re.IGNORECASE)
     return (text[match.end() :], match[1]) if match else (text, None)
 

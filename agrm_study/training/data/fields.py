@@ -20,7 +20,7 @@ class Cell:
 
     Attributes:
         path: The table's file.
-        line: Line of a CSV file or row of a Parquet file, from 1.
+        line: Line number in a CSV file or row number in a Parquet file, counted from 1.
         field: Column name.
         value: The raw value.
     """
@@ -105,10 +105,11 @@ def parse_boxes(cell: Cell, frames: int = 0) -> Boxes | None:
 
     Args:
         cell: The cell.
-        frames: Number of frames of the clip; 0 if unknown.
+        frames: Number of frames in the clip; 0 if unknown.
 
     Raises:
-        InputError: If the text is not such a list, frames do not increase or lie outside the clip, or a box is empty.
+        InputError: The text is not such a list, frame numbers are not increasing or are outside the clip, or a box is
+            empty.
     """
     if cell.empty:
         return None
@@ -123,7 +124,7 @@ def parse_boxes(cell: Cell, frames: int = 0) -> Boxes | None:
 
 
 def box_problem(boxes: Boxes, frames: int = 0) -> str | None:
-    """The rule that the key boxes violate, or None; `frames` is the number of frames of the clip (0 if unknown)."""
+    """The rule that the key boxes violate, or None; `frames` is the number of frames in the clip (0 if unknown)."""
     keys = [box[0] for box in boxes]
     if not boxes or any(not math.isfinite(value) for box in boxes for value in box):
         return "must be a list of boxes"

@@ -149,7 +149,7 @@ def write_manifest(clips: Iterable[ClipRecord], folder: Path | str) -> Path:
 
 
 def _check_written(parquet: Path, written: Path, clips: Sequence[ClipRecord]) -> None:
-    """Validate a temporary file as the future manifest; errors report the video of the invalid row."""
+    """Validate a temporary file as if it were the manifest; errors report the video of the invalid row."""
     columns, rows = read_rows(written)
     numbered = [(number, cells) for number, (_, cells) in enumerate(rows, start=1)]
     try:
@@ -171,7 +171,7 @@ def printable(path: Path | str) -> str:
 
 
 def read_rows(path: Path) -> tuple[Sequence[str], list[tuple[int, Mapping[str, Any]]]]:
-    """Column names, and rows with their line number in a CSV file or row number (from 1) in a Parquet file.
+    """Column names, and rows with their line number in a CSV file or 1-based row number in a Parquet file.
 
     Raises:
         InputError: If the file is missing or is not a readable table.
@@ -193,7 +193,7 @@ def read_rows(path: Path) -> tuple[Sequence[str], list[tuple[int, Mapping[str, A
 
 
 def exists(path: Path) -> bool:
-    """Whether a file or folder exists; False for an invalid file name (too long, or with a null byte)."""
+    """Whether a file or folder exists; False for an invalid file name (too long, or containing a null byte)."""
     try:
         return path.exists()
     except (OSError, ValueError):

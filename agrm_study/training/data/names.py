@@ -16,14 +16,14 @@ def name_key(name: str) -> str:
 
 
 def spreadsheet_key(name: str) -> str:
-    """`name_key`, with leading zeros and `.0` removed from whole numbers, since spreadsheets alter them."""
+    """`name_key` without leading zeros and trailing `.0` in whole numbers, which spreadsheets may remove or add."""
     key = name_key(name)
     match = re.fullmatch(r"([0-9]+)(?:[.,]0+)?", key)
     return match[1].lstrip("0") or "0" if match else key
 
 
 class Names:
-    """Known names, looked up by a spelling from a user or a spreadsheet."""
+    """Lookup of known names by a spelling from a user or a spreadsheet."""
 
     def __init__(self, known: Iterable[str]) -> None:
         self._known = set(known)
@@ -46,7 +46,7 @@ class Names:
     def hint(self, name: str) -> str | None:
         """A hint with known names that differ only in leading zeros, case or normal form, or with the closest name."""
         matches = self._by_key[-1][1].get(spreadsheet_key(name), [])
-        return f"Several match: {', '.join(matches)}." if len(matches) > 1 else nearest(name, self._known)
+        return f"Several names match: {', '.join(matches)}." if len(matches) > 1 else nearest(name, self._known)
 
 
 def resolve_name(name: str, known: Iterable[str]) -> str | None:

@@ -1,4 +1,4 @@
-"""Loading of the input data of `fit`, for using the trainer without a study."""
+"""Loading of the input data for `fit`, to use the trainer without a study."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def open_data(recipe: Recipe, manifest: Path | str, *, cache: Path, workers: int
     """Split a manifest according to the recipe and open its clip store, decoding the videos if no store exists.
 
     Args:
-        recipe: The recipe, of which only `data`, `clip` and `split_seed` are used.
-        manifest: A manifest file, or its folder.
+        recipe: The recipe; only `data`, `clip` and `split_seed` are used.
+        manifest: A manifest file or its folder.
         cache: Folder of the clip stores.
         workers: Number of decoding processes.
 

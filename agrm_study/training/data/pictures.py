@@ -42,13 +42,13 @@ def draw_pictures(
     workers: int = 1,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> list[Path]:
-    """Write one contact sheet per clip with six frames: from the video, as stored, and as input to the network.
+    """Write one contact sheet per clip that shows six frames in the video, in the store, and as network input.
 
     Args:
-        manifest: Clips to choose from, spread over labels and sources.
+        manifest: Clips to choose from; the sheets are spread over labels and sources.
         clip: The preprocessing.
         out: Output folder of the sheets, `<clip_id>.jpg`.
-        augment: Augmentation in training; None for the augmentation of the protocol.
+        augment: Training augmentation; None for the augmentation of the protocol.
         clips: Maximum number of sheets.
         workers: Number of drawing processes.
         on_progress: Called with the number of finished sheets and the total number of sheets.
@@ -141,7 +141,7 @@ def draw_sheet(record: ClipRecord, clip: Clip, augment: Augment, path: Path) -> 
 
 
 def _boxes(record: ClipRecord, info: VideoInfo, clip: Clip) -> tuple[Box, ...] | None:
-    """Boxes from the manifest, or estimated boxes; None if the clip needs no boxes and no walker is found."""
+    """Boxes from the manifest, or estimated boxes; None if the crop does not require boxes and no walker is found."""
     try:
         return record.boxes or estimate_boxes(record, info)
     except VideoError:

@@ -57,7 +57,7 @@ def stored_region(record: ClipRecord, clip: Clip, kept_T: NDArray[np.int64], box
 
 
 def square_in_testing(height: int, width: int, size: int) -> Floats:
-    """The centred square x, y, w, h of the stored frame that the network receives in testing."""
+    """The centred square x, y, w, h of the stored frame that the network receives at test time."""
     top, left = (int(crop_positions(np.array([side]), size, 0.0, np.zeros(1))[0]) for side in (height, width))
     return np.array([left, top, size, size], dtype=np.float64)
 

@@ -23,8 +23,9 @@ def deal_sites(
 ) -> list[set[str]]:
     """Assign subjects to folds of whole sites with similar shares of each label and of all subjects.
 
-    Sites are assigned in order of decreasing size (equal sizes in random order), each to the fold where it increases
-    the sum of squared shares least. They are then moved or exchanged as long as this sum decreases. No fold is empty.
+    Sites are assigned in order of decreasing size (equal sizes in random order), each to the fold in which it increases
+    the sum of squared shares the least. Sites are then moved or exchanged as long as this sum decreases. No fold is
+    empty.
 
     Args:
         label_of: Label of each subject.

@@ -38,7 +38,7 @@ class Split:
 
     Attributes:
         train, val, test: Labelled clips.
-        unlabelled_train, unlabelled_val: Clips without a label, or whose label is not used.
+        unlabelled_train, unlabelled_val: Clips without a label, or with a label that is not used.
         subject_of: Subject of every clip in the split.
     """
 
@@ -148,7 +148,7 @@ def kept_clips(manifest: Manifest, data: Data) -> list[ClipRecord]:
 
 
 def check_leakage(manifest: Manifest, split: Split) -> None:
-    """Reject a split that has a subject, or the same video under two clip ids, on two sides.
+    """Reject a split in which a subject, or the same video under two clip ids, is on two sides.
 
     Raises:
         InputError: If leakage is found; the message lists the subject or the two clips, and their parts.
@@ -185,7 +185,7 @@ def _labelled_sides(
     if data.split_file is not None:
         if missing := sorted(set(label_of) - set(given)):
             rule = f"{len(missing)} labelled subjects are not in the split file"
-            hint = "To leave them out, set their split to `none` or list them in data.exclude."
+            hint = "To exclude them, set their split to `none` or list them in data.exclude."
             raise InputError(rule, where=data.split_file, field="subject_id", given=", ".join(missing[:5]), hint=hint)
         return {side: {s for s in label_of if given[s] == side} for side in ("train", "val", "test")}
     rng = generator(split_seed, "split")
@@ -224,7 +224,7 @@ def _site_folds(
         without = counted(len(unknown), "labelled subject has", "labelled subjects have")
         rule = f"folds of sites require the site of every labelled subject; {without} no site"
         hint = (
-            "Fill in the column `site` of the manifest, leave the subjects out (data.exclude), or remove `group: site`."
+            "Fill in the column `site` of the manifest, exclude the subjects (data.exclude), or remove `group: site`."
         )
         raise InputError(rule, where=manifest.path, field="site", given=some(unknown), hint=hint)
     sites = sorted({manifest.site_of[subject] for subject in label_of})

@@ -12,7 +12,10 @@ from numpy.typing import NDArray
 
 
 def largest_remainder(total: int, shares: Sequence[float]) -> tuple[int, ...]:
-    """Integers that sum to `total`, apportioned to `shares` by largest remainders (Hamilton; ties: first share)."""
+    """Integers that sum to `total`, apportioned to `shares` by Hamilton's method of largest remainders.
+
+    Ties go to the first share.
+    """
     exact = [total * share for share in shares]
     counts = [math.floor(value + 1e-9) for value in exact]
     order = sorted(range(len(shares)), key=lambda part: (-(exact[part] - counts[part]), part))
@@ -71,7 +74,7 @@ def _best_choice(
 
     @cache
     def best(row: int, left: tuple[int, ...]) -> tuple[int, int]:
-        """Smallest deviation of the columns and largest sum of remainders (negated) for the labels from ``row`` on."""
+        """Smallest column deviation and largest sum of remainders (negated) for the labels starting at ``row``."""
         if row == len(options):
             return sum(map(abs, left)), 0
         return min(value(row, parts, left) for parts in options[row])

@@ -19,7 +19,7 @@ SAVE_AS_CSV: Final = "Save the sheet as CSV (in Excel: Save As, CSV UTF-8)."
 
 
 def workbook_lines(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Yield the row number (from 1) and the cells, as text, of each row of the only sheet with content.
+    """Yield the 1-based row number and the cells, as text, of each row in the only sheet with content.
 
     Whole numbers have no decimals, dates are in ISO 8601 format, and formulas are replaced by their saved value.
 
@@ -38,7 +38,7 @@ def workbook_lines(path: Path) -> Iterator[tuple[int, list[str]]]:
         name: rows for name, rows in _sheets(path).items() if any(any(cell.written for cell in row) for row in rows)
     }
     if len(sheets) > 1:
-        hint = f"Delete the others, or: {SAVE_AS_CSV}"
+        hint = f"Delete the other sheets, or: {SAVE_AS_CSV}"
         raise InputError("a workbook must have one sheet with content", where=path, given=list(sheets), hint=hint)
     for rows in sheets.values():
         for number, row in enumerate(rows, start=1):
@@ -71,7 +71,7 @@ def _sheets(path: Path) -> dict[str, list[list[_Cell]]]:
             ]
             for sheet in values.worksheets
         }
-    except Exception as error:  # damaged workbooks raise many types of errors
+    except Exception as error:  # damaged workbooks cause many types of errors
         raise InputError(f"not a readable workbook ({error})", where=path, hint=SAVE_AS_CSV) from None
 
 

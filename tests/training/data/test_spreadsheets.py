@@ -175,7 +175,7 @@ def test_a_number_that_fits_two_subjects_is_refused_with_both():
     names = Names(["01", "001", "2"])
     assert names.resolve("01") == "01"
     assert names.resolve("1") is None
-    assert names.hint("1") == "Several match: 001, 01."
+    assert names.hint("1") == "Several names match: 001, 01."
 
 
 def test_printed_yaml_lists_quote_what_yaml_would_not_read_as_the_same_text():

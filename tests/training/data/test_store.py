@@ -421,7 +421,7 @@ def test_a_damaged_copy_in_a_bucket_is_refused_and_published_again_once_it_is_de
     content[len(content) // 2] ^= 1
     with system.open_output_stream(f"{root}/frames.u8") as file:
         file.write(content)
-    with pytest.raises(InputError, match=r"1 of \d+ clips differ from their checksums.*delete the folder"):
+    with pytest.raises(InputError, match=r"1 of \d+ clips do not match their checksums.*delete the folder"):
         fetch_store(place, tmp_path / "node")
     assert [each for each in (tmp_path / "node").iterdir() if each.is_dir()] == []
     system.delete_dir(root)

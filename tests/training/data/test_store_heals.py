@@ -162,7 +162,7 @@ def test_a_store_that_cannot_be_repaired_is_replaced(place, videos):
     notes: list[str] = []
     build_store(manifest, RAW, place / "cache", on_note=notes.append)
     assert contents(store) == before
-    assert "it is replaced" in notes[-1]
+    assert "is being replaced" in notes[-1]
     shutil.rmtree(store)
     store.write_text("a file")
     build_store(manifest, RAW, place / "cache", on_note=notes.append)

@@ -24,8 +24,8 @@ _SHIPPED: dict[str, str] = {
     "manifest": f"{_HERE}.manifest_layout:ManifestLayout",
 }
 LAYOUTS = Registry("layout", _SHIPPED)
-"""Layout name → `module:Class`, as strings, so that listing the names imports no decoder. The command-line option
-`--layout` uses hyphens instead of underscores."""
+"""Layout name → `module:Class`, as strings so that listing the names does not import any decoder. The command-line
+option `--layout` uses hyphens instead of underscores."""
 
 
 def layout_of(name: str) -> Layout:

@@ -26,7 +26,7 @@ class Merged:
         clips: All clips.
         added: Number of new clips.
         updated: Number of clips whose video or metadata changed since they were indexed.
-        unchanged: Number of clips that the manifest already contained.
+        unchanged: Number of clips that the manifest already contained in the same form.
     """
 
     clips: tuple[ClipRecord, ...]
@@ -39,8 +39,8 @@ def merge(before: Sequence[ClipRecord], found: Sequence[ClipRecord]) -> Merged:
     """Add clips to a manifest; a clip that it already contains is replaced.
 
     Raises:
-        InputError: If a video of the manifest now has a different clip id, subject, label or source, or the merged
-            clips violate a rule of `check_clips`.
+        InputError: A video in the manifest now has a different clip id, subject, label or source, or the merged clips
+            violate a rule of `check_clips`.
     """
     by_path: dict[Path, dict[str, ClipRecord]] = {}
     for clip in before:

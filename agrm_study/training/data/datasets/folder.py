@@ -1,4 +1,4 @@
-"""Layout for user data: one folder per class, with videos or one folder per subject inside."""
+"""Layout for user data: one folder per class, which contains videos or one folder per subject."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from agrm_study.training.data.datasets.walk import name_of_video, walk
 from agrm_study.training.data.names import name_key
 
 DISTINCT = (
-    "Names that differ only in case or Unicode form refer to one child; for two children, rename one, or index "
-    "a table (`--layout manifest`) with a column subject_id."
+    "Names that differ only in case or Unicode form refer to the same child; for different children, rename one, or "
+    "index a table (`--layout manifest`) with a column subject_id."
 )
 
 
 class FolderLayout(Layout):
-    """One folder per label, and `unlabelled`; each folder or video directly inside one of these is a subject."""
+    """One folder per label, and a folder `unlabelled`; each folder or video directly inside them is a subject."""
 
     name = "folder"
     describes = (

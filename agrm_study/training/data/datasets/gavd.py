@@ -79,7 +79,7 @@ class GavdLayout(Layout):
         tables = [options.labels] if options.labels is not None else sorted(path.rglob(ANNOTATIONS))
         if not tables:
             rule = f"the folder contains no {ANNOTATIONS}"
-            raise InputError(rule, where=path, allowed=self.describes, hint="Select another CSV with `--labels FILE`.")
+            raise InputError(rule, where=path, allowed=self.describes, hint="Specify the CSV with `--labels FILE`.")
         sequences = _sequences(tables, options)
         by_name = {name_key(name): name for name in sequences}
         whole = {name_key(sequence.cells["id"]) for sequence in sequences.values()}

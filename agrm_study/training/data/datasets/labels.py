@@ -65,7 +65,7 @@ def read_labels(texts: Iterable[str], spellings: Mapping[str, str]) -> Labels:
 
     If every text is a spelling of one of the paper's labels, the paper's labels are used. Otherwise the texts are kept
     as written, except for user-defined spellings and words for unlabelled clips: `normal`, `mild` and `severe` are
-    three labels, and `o` next to `p` does not mean bow legs.
+    three labels, and `o` in a data set that also contains `p` does not mean bow legs.
 
     Args:
         texts: The texts in the data set, in any order.

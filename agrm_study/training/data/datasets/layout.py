@@ -23,14 +23,14 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """User options of a layout, in addition to the path.
+    """User options for a layout, in addition to the path.
 
     Attributes:
         labels: CSV file of labels (spwvd) or annotations (gavd); None searches the folder.
         spellings: Additional spellings of labels, such as {"0": "normal"}.
         views: Views to keep from a multi-view data set, in degrees; None keeps all.
-        fps: Frame rate of folders of numbered images; without it, such folders are skipped.
-        site: Site of the videos for which the data set specifies none.
+        fps: Frame rate for folders of numbered images; without it, such folders are skipped.
+        site: Site of all videos for which the data set does not specify a site.
     """
 
     labels: Path | None = None
@@ -65,7 +65,7 @@ class Found:
     """A video and the metadata known from its layout.
 
     The attributes are the same as in `ClipRecord`, except for two: `row` is the table row that describes the video, and
-    `annotated` is the video to which `boxes` refer, if the file may be a copy of different size or length.
+    `annotated` describes the video to which `boxes` refer, if the file may be a copy of different size or length.
     """
 
     path: Path
@@ -188,8 +188,8 @@ def examine(
 
     Args:
         found: The videos.
-        fps: Frame rate of folders of numbered images.
-        site: Site of the videos for which the data set specifies none.
+        fps: Frame rate for folders of numbered images.
+        site: Site of all videos for which the data set does not specify a site.
         workers: Number of processes.
         on_progress: Called with the number of examined videos and the total number of videos.
 
@@ -250,10 +250,10 @@ def check_clips(clips: Iterable[Found | ClipRecord]) -> None:
 def survey_of(
     found: Sequence[Found], left_out: Iterable[LeftOut], options: Options, where: Path, notes: Sequence[str] = ()
 ) -> Survey:
-    """Create the survey of a layout: the clips with one of the views in the options, sorted by clip id.
+    """Create the survey of a layout: the clips whose view is selected in the options, sorted by clip id.
 
     Raises:
-        InputError: If a view has no clip; the message lists the views of the data set.
+        InputError: A selected view does not occur in the data set; the message lists the existing views.
     """
     kept, left_out = list(found), list(left_out)
     if options.views is not None:
@@ -287,7 +287,7 @@ def _refused(
 def _metadata(path: Path, fps: float | None) -> VideoInfo | str:
     """Container metadata of a video, or the reason why it cannot be read (runs in a child process).
 
-    The frame rate of a folder of images is `fps`, or lower if numbers are missing.
+    The frame rate of a folder of images is `fps`, or lower if image numbers are missing.
     """
     try:
         info = read_info(path)
@@ -312,7 +312,10 @@ def _note(found: Found, info: VideoInfo) -> str:
 
 
 def _boxes(found: Found, info: VideoInfo | None) -> tuple[Box, ...] | None:
-    """Key boxes in pixels of the video; if they refer to a different copy, they are rescaled and cut to its length."""
+    """Key boxes in pixels of the video.
+
+    Boxes that were annotated on a different copy are rescaled and truncated to the length of the video.
+    """
     if found.boxes is None or found.annotated is None or info is None:
         return found.boxes
     across, down = info.width / found.annotated.width, info.height / found.annotated.height

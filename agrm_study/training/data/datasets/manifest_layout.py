@@ -104,7 +104,7 @@ def _names(folder: Path) -> list[str]:
 def _understood(
     columns: Sequence[str], rows: Sequence[tuple[int, Mapping[str, Any]]]
 ) -> tuple[list[str], list[tuple[int, dict[str, Any]]]]:
-    """The table with recognised site, sex and age columns renamed, and with subject numbers without `.0`."""
+    """The table with recognised site, sex and age columns renamed, and without a trailing `.0` in subject numbers."""
     renamed = {name: name for name in columns}
     for meaning, spellings in HEADERS.items():
         matches = [name for name in columns if squeezed(name) in spellings]

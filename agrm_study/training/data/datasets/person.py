@@ -1,4 +1,4 @@
-"""Parsing of sex, age and the column names of site, sex and age in English, German and French spreadsheets."""
+"""Parsing of sex and age, and column names for site, sex and age in English, German and French spreadsheets."""
 
 from __future__ import annotations
 

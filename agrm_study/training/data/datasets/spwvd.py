@@ -79,7 +79,7 @@ class SpwvdLayout(Layout):
         subject = cell.text("subject") or cell.fail("subject", "must not be empty")
         video = _video(cell, root, subject, cell.text("file"), by_name)
         if re.fullmatch(r"\d+[.,]0+", subject) and subject != name_of_video(video):
-            subject = re.split("[.,]", subject)[0]  # a number column that a spreadsheet parsed as decimals
+            subject = re.split("[.,]", subject)[0]  # the spreadsheet parsed the number column as decimals
         if video in taken:
             cell.fail("subject", f"{video.name} is already assigned to subject {taken[video]}")
         if subject in taken.values():
@@ -143,7 +143,7 @@ def _labels_file(path: Path, given: Path | None) -> Path:
 
 
 def _columns(table: CsvFile) -> dict[str, str]:
-    """Name of each known column in the table.
+    """The table's own name for each known column.
 
     Raises:
         InputError: If a required column is missing.

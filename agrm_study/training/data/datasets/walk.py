@@ -1,4 +1,4 @@
-"""The files of a folder tree: videos, folders of numbered images, and skipped files, with reasons."""
+"""Search for videos in a folder tree: video files, folders of numbered images, and skipped files with reasons."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """Sorted videos of a folder tree (files, and folders of numbered images), and all its other files."""
+    """Sorted videos in a folder tree (files, and folders of numbered images), and all its other files."""
 
     videos: tuple[Path, ...]
     left_out: tuple[LeftOut, ...]
@@ -52,7 +52,7 @@ def walk(root: Path, *, images: bool = False) -> Tree:
     """Walk a folder tree.
 
     Links to folders are followed, each folder is read once, and real folders are read before links to them. Hidden
-    files and folders, system folders, and names that are not UTF-8 are skipped with all their contents.
+    files and folders, system folders, and names that are not UTF-8 are skipped, including all their contents.
 
     Args:
         root: The folder.
@@ -89,7 +89,7 @@ class _Walker:
         self._ancestors = {_identity(parent) for parent in root.resolve().parents}
 
     def read(self, folder: Path, hidden: str | None) -> None:
-        """Read a folder; `hidden` is the reason why all its contents are skipped."""
+        """Read a folder; `hidden` is the reason why all its contents are skipped, or None."""
         if hidden is None:
             self._seen.add(_identity(folder))
         try:

@@ -25,7 +25,7 @@ DECODERS: dict[str, Decoder] = {
     "decord": DecordDecoder(),
     "pyav": PyavDecoder(),
 }
-"""Decoders of video files by name, in order of preference."""
+"""Decoders for video files by name, in order of preference."""
 
 __all__ = ["DECODERS", "Decoder", "VideoError", "VideoInfo", "decode", "probe", "read_frames", "read_info"]
 
@@ -57,7 +57,7 @@ def decode(
 
     Args:
         path: The video file.
-        indices: Indices of presented frames, from 0, in any order; None for all frames.
+        indices: 0-based indices of presented frames, in any order; None for all frames.
         width, height: Output size after rotation, in pixels; None keeps the file's size.
 
     Returns:
@@ -75,15 +75,15 @@ def read_frames(
 ) -> Iterator[NDArray[np.uint8]]:
     """Yield chunks (n, height, width, 3) of the requested RGB frames, decoded in this process.
 
-    Uses the first decoder that is exact for this kind of file. If it fails before its first frame, the next decoder is
-    tried; the error of the last decoder is raised.
+    The first decoder that is exact for this kind of file is used. If it fails before its first frame, the next decoder
+    is tried; the error of the last decoder is raised.
 
     Args:
         path: The video file.
         info: Result of `read_info` for this file.
-        indices: Indices of presented frames, from 0, non-decreasing.
+        indices: 0-based indices of presented frames, non-decreasing.
         width, height: Output size after rotation, in pixels.
-        decoder: Name of the only decoder in `DECODERS` to use; None selects one by file.
+        decoder: Name of a decoder in `DECODERS`, if only this one is to be used; None selects one based on the file.
 
     Raises:
         VideoError: If no decoder can read the file up to the last index.

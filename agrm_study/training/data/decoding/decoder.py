@@ -32,12 +32,12 @@ class Decoder(ABC):
     def read(
         self, path: Path, info: VideoInfo, indices: Sequence[int], width: int, height: int
     ) -> Iterator[NDArray[np.uint8]]:
-        """Yield the requested frames in RGB chunks (n, height, width, 3).
+        """Yield the requested RGB frames in chunks (n, height, width, 3).
 
         Args:
             path: The video file.
             info: Result of `read_info` for this file.
-            indices: Indices of presented frames, from 0, non-decreasing.
+            indices: 0-based indices of presented frames, non-decreasing.
             width, height: Output size after rotation, in pixels.
 
         Raises:

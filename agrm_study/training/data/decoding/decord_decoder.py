@@ -1,11 +1,11 @@
-"""Decoder based on decord, restricted to the files that decord reads exactly.
+"""Decoder based on decord, restricted to files for which decord is frame-exact.
 
 Limitations of decord and their workarounds:
 
 - An open reader decodes ahead at full resolution without limit. A new reader is therefore opened for each file, with
   a target size and one thread, and deleted afterwards.
 - Seeking silently returns the wrong frame in MPEG-4 with B-frames and in H.264 in avi, mpg, asf and mpegts; frames of
-  files with an edit list are repeated; if there are several streams, decord selects one by a different rule. `handles`
+  files with an edit list are repeated; if there are several streams, decord may select a different one. `handles`
   accepts only containers and codecs for which decord was verified to be exact.
 - decord2 3.4 overestimates the width of rows if padding them to a multiple of 64 pixels adds at least a third (for
   example at 32 or 96 pixels), and fails before the first frame for such widths below 192 pixels. These files are

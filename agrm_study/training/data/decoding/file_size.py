@@ -13,7 +13,7 @@ SYNC: Final = 0x47
 
 
 def cut_off(path: Path | str, container: str) -> str:
-    """Description of the missing data relative to the size stated by the container; empty for a complete file.
+    """Description of the missing data relative to the size specified by the container; empty for a complete file.
 
     Args:
         path: The file.

@@ -32,7 +32,7 @@ CONTAINER: Final = "images"
 NOMINAL_RATE: Final = 25.0
 """Nominal frame rate in `VideoInfo`, in images per second; the manifest contains the actual rate."""
 ORIENTATION: Final = 0x0112
-"""EXIF tag of the orientation."""
+"""EXIF tag for the orientation."""
 QUARTER_TURNS: Final = range(5, 9)
 """EXIF orientations that swap width and height."""
 DEEP_MODES: Final = ("I", "F")
@@ -140,7 +140,7 @@ class ImagesDecoder(Decoder):
     ) -> Iterator[NDArray[np.uint8]]:
         paths = numbered_images(path)
         if len(paths) != info.frames:
-            raise VideoError(f"the folder contains {len(paths)} images; it contained {info.frames}", "truncated")
+            raise VideoError(f"the folder contains {len(paths)} images, previously {info.frames}", "truncated")
         smaller = width * height < info.width * info.height
         way = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
         for chunk in chunks(indices, width, height):
@@ -187,5 +187,5 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         raise
     except UnidentifiedImageError:
         raise VideoError(f"{path.name} is not an image, or is damaged") from None
-    except Exception as error:  # damaged data raises many types of errors
+    except Exception as error:  # damaged data cause many types of errors
         raise VideoError(f"{path.name} cannot be decoded ({error})") from None

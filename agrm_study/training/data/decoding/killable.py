@@ -1,8 +1,8 @@
-"""Pool of child processes for calls that may hang or crash, so that a bad file does not stop the whole run.
+"""Pool of child processes for calls that may hang or crash, so that a damaged file does not stop the whole run.
 
-The pool and its children communicate over pipes. A child that sends nothing for `stall_s` seconds is killed. A killed
-or crashed child is replaced, and its task returns a `Failure`. Children start as new interpreters (a decoder opened
-in a forked child hangs), import neither torch nor the caller's main module, and exit when their parent dies.
+The pool and its children communicate over pipes. A child that does not send a message for `stall_s` seconds is killed.
+A killed or crashed child is replaced, and its task returns a `Failure`. Children start as fresh interpreters (a decoder
+opened in a forked child hangs), do not import torch or the caller's main module, and exit when their parent dies.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ class Failure:
     """Reason why a task has no result.
 
     Attributes:
-        kind: `error` (the function raised), `stalled` (the child sent nothing for too long) or `crashed` (the child
-            died).
-        message: Description in one line.
+        kind: `error` (the function raised an exception), `stalled` (the child did not send a message in time) or
+            `crashed` (the child died).
+        message: One-line description.
         error: The function's exception, if it can be pickled.
     """
 
@@ -231,7 +231,7 @@ _shared: tuple[int, KillablePool] | None = None
 
 
 def shared_pool() -> KillablePool:
-    """A pool with one child, shared by all calls in this process that need only one child."""
+    """A pool with one child, shared by all calls in this process that need only a single child."""
     global _shared
     if _shared is None or _shared[0] != os.getpid():
         _shared = (os.getpid(), KillablePool(1))

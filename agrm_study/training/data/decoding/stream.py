@@ -1,4 +1,4 @@
-"""Selection of one video stream of a file, for both metadata and pixels."""
+"""Selection of the video stream from which both metadata and pixels are read."""
 
 from __future__ import annotations
 

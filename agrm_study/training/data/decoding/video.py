@@ -16,9 +16,9 @@ from agrm_study.training.data.decoding.file_size import cut_off
 from agrm_study.training.data.decoding.stream import STILL, video_stream
 
 LACKING_S = 0.5
-"""Minimum tolerance, in seconds, for a stream that ends before its container's stated duration."""
+"""Minimum tolerance, in seconds, for a stream that ends before the duration specified by its container."""
 LACKING_SHARE = 0.02
-"""Tolerance as a fraction of the stated duration; the larger of the two tolerances applies."""
+"""Tolerance as a fraction of the specified duration; the larger of the two tolerances applies."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,11 +27,11 @@ class VideoInfo:
 
     Attributes:
         frames: Number of presented frames, that is, packets that an edit list does not discard.
-        promised: Number of packets stated by the container's header or index; 0 if not stated.
+        promised: Number of packets according to the container's header or index; 0 if not specified.
         packets: Number of packets in the file.
         fps: Mean frames per second: (frames - 1) / (time of the last - time of the first frame), rounded to 1e-6.
-        promised_s: Duration in seconds stated by the container, if it states no number of packets; otherwise 0.
-        cut_off: Description of the missing data relative to the size stated by the container; empty if complete.
+        promised_s: Duration in seconds according to the container if it does not specify a packet count; otherwise 0.
+        cut_off: Description of the missing data relative to the size specified by the container; empty if complete.
         present_s: End time of the last packet of any stream, in seconds; compared with `promised_s`.
         stream: Index, in the container, of the stream that is read.
         streams: Number of video streams in the container.
@@ -71,7 +71,7 @@ class VideoInfo:
 
     @property
     def shortfall(self) -> str:
-        """Description of the data that the container states but the file lacks; empty for a complete file."""
+        """Description of data specified by the container but missing from the file; empty for a complete file."""
         if self.packets < self.promised:
             return f"only {self.packets} of {self.promised} frames are present"
         if self.promised_s - self.present_s > max(LACKING_S, LACKING_SHARE * self.promised_s):
@@ -156,8 +156,7 @@ def _packets(container: Any, stream: Any) -> tuple[int, list[float | None], int,
     """Number of non-empty packets, presentation times of the presented packets in seconds, and number of discarded
     packets.
 
-    The fourth value is the end time, in seconds, of the last packet of any stream, because audio may be longer than
-    video.
+    The fourth value is the end time of the last packet of any stream, in seconds; audio may be longer than video.
     """
     packets, discarded, end = 0, 0, 0.0
     stamps: list[float | None] = []
@@ -184,7 +183,7 @@ def _out_of_order(stamps: list[float | None]) -> bool:
 
 
 def _times(stamps: list[float | None], rate: float) -> NDArray[np.float64]:
-    """Seconds from the first frame; evenly spaced at the container's rate if it stores no usable timestamps."""
+    """Seconds from the first frame; evenly spaced at the container's frame rate if timestamps are not usable."""
     known = [stamp for stamp in stamps if stamp is not None]
     if len(known) == len(stamps) and len(set(known)) == len(known):
         return np.sort(np.asarray(known, dtype=np.float64)) - min(known)

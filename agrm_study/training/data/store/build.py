@@ -1,4 +1,4 @@
-"""Building of clip stores in parallel, atomically and without decoding a video twice.
+"""Parallel, atomic building of clip stores that decodes each video only once.
 
 A build writes into a hidden folder next to the store's final location and renames it when it is complete. Each finished
 clip is recorded in a journal. An interrupted build therefore resumes where it stopped, and builds of other stores with
@@ -88,7 +88,7 @@ def build_store(
             if found is None:
                 stamps = _build(manifest, clip, final, workers, report, stall_s)
             elif found.damage:
-                note(f"The clip store {final} is damaged ({found.damage}); it is repaired from the videos.")
+                note(f"The clip store {final} is damaged ({found.damage}) and is being repaired from the videos.")
                 stamps = _repair(manifest, clip, final, workers, report, note, stall_s)
             elif found.dated:
                 with suppress(OSError):  # a read-only store is not modified
@@ -119,7 +119,7 @@ def _repair(
     try:
         return _build(manifest, clip, final, workers, report, stall_s, folder=final)
     except OSError as error:
-        note(f"The clip store {final} cannot be repaired ({error}); it is replaced.")
+        note(f"The clip store {final} cannot be repaired ({error}) and is being replaced.")
     aside = final.with_name(f".{final.name}.{uuid.uuid4().hex[:8]}.damaged")
     final.rename(aside)
     if aside.is_dir() and not aside.is_symlink():

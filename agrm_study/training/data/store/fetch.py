@@ -40,12 +40,12 @@ def fetch_store(source: Path | str, cache: Path | str, on_bytes: OnBytes | None 
 
     Args:
         source: Folder of a finished store: a path, or a URI that Arrow can read (`s3://…`, `gs://…`).
-        cache: Local folder of stores; an existing copy in it is verified and reused, or replaced if it is damaged.
-        on_bytes: Progress callback; not called while another process creates the copy.
+        cache: Local folder of stores; an existing copy is verified and reused, or replaced if it is damaged.
+        on_bytes: Progress callback; not called while another process makes the copy.
 
     Raises:
-        InputError: If the source contains no finished store or a damaged one, or cannot be reached, or the disk has too
-            little free space.
+        InputError: The source does not contain a finished store, contains a damaged store or cannot be reached, or the
+            disk has too little free space.
     """
     from pyarrow import ArrowException, fs
 
@@ -63,12 +63,12 @@ def fetch_store(source: Path | str, cache: Path | str, on_bytes: OnBytes | None 
             _check_room(sum(sizes.values()), cache, source)
             partial = cache / f".{key}.{uuid.uuid4().hex[:8]}.copy"
             try:
-                for left in cache.glob(f".{key}.*.copy"):  # left by a killed process; this one holds the lock
+                for left in cache.glob(f".{key}.*.copy"):  # left by a killed process; this process holds the lock
                     shutil.rmtree(left, ignore_errors=True)
                 partial.mkdir(parents=True)
                 _copy_all(system, root, sizes, partial, on_bytes or _ignore_progress)
                 if damage := damaged_copy(partial):
-                    hint = "If this repeats, delete the folder and rerun: `run` publishes the store again."
+                    hint = "If this recurs, delete the folder and rerun: `run` publishes the store again."
                     raise InputError(f"the copy of the clip store is damaged ({damage})", where=str(source), hint=hint)
                 if os.path.lexists(final):
                     final.rename(cache / f".{key}.{uuid.uuid4().hex[:8]}.copy")
@@ -164,7 +164,7 @@ def _copy_all(system: FileSystem, root: str, sizes: Mapping[str, int], folder: P
 
 
 def _pieces(root: str, sizes: Mapping[str, int], folder: Path) -> Iterator[tuple[str, Path, int, int]]:
-    """Yield source file, target file, offset and length of each piece; creates the target files."""
+    """Create the target files, and yield the source file, target file, offset and length of each piece."""
     for file, size in sizes.items():
         copy = folder / file.removeprefix(root).lstrip("/")
         copy.parent.mkdir(parents=True, exist_ok=True)

@@ -29,8 +29,8 @@ def stored_shape(record: ClipRecord, clip: Clip) -> tuple[int, int, int]:
 def kept_frames(record: ClipRecord, info: VideoInfo, clip: Clip) -> NDArray[np.int64]:
     """Index of the presented frame nearest to the time k / clip.fps, for each stored frame k.
 
-    The file's timestamps are used, so that a variable frame rate does not change the walking speed. They are rescaled
-    if the manifest and the container specify different mean rates.
+    The file's timestamps are used, so that a variable frame rate does not change the apparent walking speed. They are
+    rescaled if the manifest and the container specify different mean frame rates.
     """
     times = info.times * (info.fps / record.fps)
     wanted = np.arange(stored_shape(record, clip)[0]) / clip.fps
@@ -45,7 +45,7 @@ def stored_frames(record: ClipRecord, info: VideoInfo, clip: Clip) -> Iterator[N
     """Yield the stored RGB frames of a clip in order, in chunks (n, 3, H, W).
 
     Raises:
-        VideoError: If the file cannot be decoded, or the person crop finds no person.
+        VideoError: The file cannot be decoded, or no person is found for the person crop.
     """
     _, height, width = stored_shape(record, clip)
     indices = kept_frames(record, info, clip)
@@ -70,7 +70,7 @@ def _raw_centre(
 def _person(record: ClipRecord, info: VideoInfo, indices: NDArray[np.int64], clip: Clip) -> Iterator[NDArray[np.uint8]]:
     boxes = record.boxes or estimate_boxes(record, info)
     windows = square_windows(boxes, indices, clip.fps, clip.box_part)
-    # Decode at the resolution that the smallest window requires, so that a distant walker loses no usable pixels.
+    # Decode at the resolution required by the smallest window, so that no usable pixels of a distant walker are lost.
     scale = min(1.0, clip.resize / float(windows[:, 2].min()))
     width, height = max(2, round(info.width * scale)), max(2, round(info.height * scale))
     stretch = np.array([width / info.width, height / info.height, max(width / info.width, height / info.height)])

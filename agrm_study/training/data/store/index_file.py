@@ -56,7 +56,7 @@ def read_settings(folder: Path) -> dict[str, Any]:
 
 
 def read_index(folder: Path) -> dict[str, list[Any]]:
-    """The columns of the index; without `CHECKSUM` for a store written by version 0.1.0.
+    """The columns of the index, without the `CHECKSUM` columns for a store written by version 0.1.0.
 
     Raises:
         InputError: If the file is missing or damaged.

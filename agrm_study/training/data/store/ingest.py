@@ -1,4 +1,4 @@
-"""Decoding of one video into a store, in a child process that may be killed."""
+"""Decoding of one video into a store in a killable child process."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from agrm_study.training.data.store.journal import Done
 from agrm_study.training.data.store.jpeg import encode_frames, write_jpegs
 from agrm_study.training.data.store.layout import StoredClip, data_file
 
-CHANGED = "the file has changed since it was indexed: its checksum differs from the manifest's"
+CHANGED = "the file has changed since it was indexed: its checksum does not match the manifest"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Journal of the clips that a build has finished, which later builds reuse.
+"""Journal of the clips that a build has finished and that later builds reuse.
 
 Each line describes a finished clip and is appended after its bytes are written. It contains the key of the content, the
 location, and a checksum that is verified before the bytes are reused.
@@ -57,7 +57,7 @@ def read(folder: Path) -> dict[str, Done]:
 
 
 def blocks(path: Path, done: Done) -> Iterator[memoryview]:
-    """Yield the bytes of a finished clip in blocks of at most `BLOCK` bytes; each is valid until the next one."""
+    """Yield the bytes of a finished clip in blocks of at most `BLOCK` bytes; each is valid until the next is read."""
     buffer = memoryview(bytearray(min(BLOCK, done.bytes)))
     with path.open("rb", buffering=0) as file:
         file.seek(done.offset)

@@ -103,7 +103,7 @@ def has_store(folder: Path) -> bool:
 
 
 def data_file(folder: Path, clip_key: str, storage: str) -> Path:
-    """The file with a clip's frames: the common flat file (raw) or an Arrow file per clip (JPEG)."""
+    """The file with a clip's frames: the shared flat file (raw) or one Arrow file per clip (JPEG)."""
     return folder / RAW_FILE if storage == "raw" else folder / JPEG_FOLDER / f"{clip_key}.arrow"
 
 

@@ -27,7 +27,7 @@ def locked(path: Path) -> Iterator[None]:
 
 @contextmanager
 def locked_if_free(path: Path) -> Iterator[bool]:
-    """Try to hold an exclusive lock on a file without blocking; yields whether it was acquired."""
+    """Try to acquire an exclusive lock on a file without blocking, and yield whether it was acquired."""
     file = _open(path)
     try:
         yield _try(file)

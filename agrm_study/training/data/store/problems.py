@@ -29,7 +29,7 @@ class Problem:
         clip_id, subject_id, path: The clip.
         kind: `unreadable`, `truncated`, `zero_length`, `too_short`, `too_small`, `changed`, `no_boxes`, … (see
             `check.KINDS`).
-        message: Description in one line.
+        message: One-line description.
     """
 
     clip_id: str
@@ -40,7 +40,7 @@ class Problem:
 
 
 class BadVideos(InputError):
-    """Videos cannot be used; one error lists all of them.
+    """Error that lists all videos that cannot be used.
 
     Attributes:
         problems: One entry per clip and kind.

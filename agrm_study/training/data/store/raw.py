@@ -14,7 +14,7 @@ from agrm_study.training.data.store.index_file import HINT
 from agrm_study.training.data.store.layout import RAW_FILE
 
 ADVICE_S = 60.0
-"""Seconds for which requested pages are assumed to stay in memory; a request costs one fifth of a copy from memory."""
+"""Seconds for which requested pages are assumed to stay in memory; a request takes a fifth of the time of a copy."""
 ADVICE_FRAMES = 16
 """Windows that start within the same block of this many frames share one read-ahead request."""
 
@@ -48,7 +48,7 @@ class RawFrames:
         self._advised_since = time.monotonic()
 
     def clip(self, row: int) -> NDArray[np.uint8]:
-        """All frames (T, 3, H, W) of a clip, without a copy."""
+        """All frames (T, 3, H, W) of a clip, without copying them."""
         frames, height, width = self._shape[row]
         return np.ndarray((frames, 3, height, width), np.uint8, buffer=self._map, offset=self._offset[row])
 

@@ -44,7 +44,7 @@ class ClipStore:
 
     @classmethod
     def open(cls, path: Path | str) -> ClipStore:
-        """Open a store by its folder.
+        """Open the store in a folder.
 
         Raises:
             InputError: If the folder contains no finished store, or one of its files is missing or damaged.

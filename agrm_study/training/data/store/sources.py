@@ -1,7 +1,7 @@
 """Detection of videos that were replaced after their clips were stored.
 
 A store records the size and times of each video file whose checksum was verified, so that a run rereads only files that
-were modified since. A missing video is not a problem, since the store contains its frames.
+were modified afterwards. A missing video is not a problem, since the store contains its frames.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def check_sources(manifest: Manifest, store: Path, verified: Stamps, workers: in
     unchanged = now.keys() - {problem.clip_id for problem in problems}
     latest = remembered | {clip_id: now[clip_id] for clip_id in unchanged}
     if latest != remembered:
-        with suppress(OSError), replacing(store / SOURCES_FILE) as file:  # on a read-only store, reread next time
+        with suppress(OSError), replacing(store / SOURCES_FILE) as file:  # read-only store: reread next time
             file.write(json.dumps(latest, indent=0).encode())
     if problems:
         raise BadVideos(manifest.path, problems)

@@ -1,4 +1,4 @@
-"""Verification of a store on disk against its checksums, at the speed of the disk."""
+"""Parallel verification of a store on disk against its checksums."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def condition(
     known = checksums(folder, clip.storage)
     bad = damaged(folder, rows, known, clip.storage, workers, on_bytes)
     if bad:
-        return Condition(f"{len(bad)} of {len(rows)} clips differ from their checksums")
+        return Condition(f"{len(bad)} of {len(rows)} clips do not match their checksums")
     return Condition(dated=any(name not in columns for name in CHECKSUM))
 
 
@@ -108,7 +108,7 @@ def damaged_copy(folder: Path) -> str:
         return error.rule
     rows = [StoredClip(*values) for values in zip(*(columns[name] for name in PLACE), strict=True)]
     bad = damaged(folder, rows, checksums(folder, settings["storage"]), settings["storage"], workers=2)
-    return f"{len(bad)} of {len(rows)} clips differ from their checksums" if bad else ""
+    return f"{len(bad)} of {len(rows)} clips do not match their checksums" if bad else ""
 
 
 def damaged(
@@ -119,7 +119,7 @@ def damaged(
     workers: int = 1,
     on_bytes: OnBytes | None = None,
 ) -> list[StoredClip]:
-    """The clips whose bytes are incomplete, differ from their checksum, or have no checksum."""
+    """The clips whose bytes are incomplete, do not match their checksum, or have no checksum."""
     places = list({row.clip_key: row for row in rows}.values()) if storage == "jpeg" else list(rows)
 
     def is_intact(row: StoredClip) -> bool:

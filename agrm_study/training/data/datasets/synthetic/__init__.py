@@ -1,7 +1,7 @@
-"""Synthetic hybrid data sets: rendered walkers with known knee angles, in real video files.
+"""Synthetic hybrid data sets: rendered walkers with known knee angles, encoded as real video files.
 
 `write_synthetic` writes labelled children in the format of SPWVD and unlabelled adults in the format of CASIA-B;
-`contact_sheet` displays them. Only the rendered knees depend on the class (see `nuisance` and `classes`).
+`contact_sheet` draws sample frames. Only the rendered knees depend on the class (see `nuisance` and `classes`).
 """
 
 from agrm_study.training.data.datasets.synthetic.contact_sheet import contact_sheet

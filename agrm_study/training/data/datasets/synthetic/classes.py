@@ -8,8 +8,8 @@ medium      ±(18 ± 4)°        0 ± 4°
 hard        ±(11 ± 3)°        0 ± 3°
 =========== ================= ==========================
 
-Angles are mean ± standard deviation of a normal distribution truncated at two standard deviations; both knees of a
-subject lie within ±1.5° of the sampled angle. Classes are balanced: their counts differ by at most one.
+Angles are given as mean ± standard deviation of a normal distribution truncated at two standard deviations; both knee
+angles of a subject lie within ±1.5° of the sampled angle. Classes are balanced: their counts differ by at most one.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ SIGN = {"normal": 0.0, "genu_varum": 1.0, "genu_valgum": -1.0}
 
 
 def balanced_labels(seed: int, purpose: str, subjects: Sequence[str]) -> dict[str, str]:
-    """A label for each subject, balanced and shuffled with the random stream ``class/<purpose>``."""
+    """A label for each subject, balanced and shuffled using the random stream ``class/<purpose>``."""
     order = generator(seed, f"class/{purpose}").permutation(len(subjects))
     return {subjects[int(place)]: LABELS[rank % len(LABELS)] for rank, place in enumerate(order)}
 
 
 def draw_knees(seed: int, subject: str, label: str, difficulty: str) -> Knees:
-    """Knee angles of a subject, drawn from the random stream ``angle/<subject>``."""
+    """Knee angles of a subject, sampled from the random stream ``angle/<subject>``."""
     rng = generator(seed, f"angle/{subject}")
     mean, deviation = ANGLES_DEG[difficulty]
     score = rng.normal()

@@ -23,7 +23,7 @@ TURN_S = 0.5
 
 @dataclass(frozen=True)
 class ClipPlan:
-    """Everything that determines the frames of one clip."""
+    """All parameters that determine the frames of one clip."""
 
     clip_id: str
     person: Person
@@ -55,7 +55,7 @@ class ClipPlan:
 
 @dataclass(frozen=True)
 class Step:
-    """Position (metres), yaw (radians), gait phase (cycles) and vigour of the walker at one frame."""
+    """Position (metres), yaw (radians), gait phase (cycles) and vigour of the walker in one frame."""
 
     x: float
     z: float
@@ -92,7 +92,7 @@ def _smooth(share: float) -> float:
 
 
 def world_joints(plan: ClipPlan, step: Step) -> dict[str, Array]:
-    """Joint positions at this step, in the world frame."""
+    """Joint positions in the world frame at this step."""
     return to_world(
         pose(plan.person.body, plan.person.gait, plan.knees, step.phase, step.vigour), step.x, step.z, step.yaw
     )
@@ -111,7 +111,7 @@ def key_boxes(plan: ClipPlan) -> tuple[tuple[int, float, float, float, float], .
 
 
 def render(plan: ClipPlan) -> Iterator[Image]:
-    """Yield the frames (height, width, 3) of a plan in RGB uint8; equal plans give identical pixels."""
+    """Yield the frames (height, width, 3) of a plan in RGB uint8; equal plans produce identical pixels."""
     scene, camera = plan.scene, plan.camera
     rng = generator(plan.seed, f"noise/{plan.clip_id}")
     empty = paint_corridor(camera, scene)

@@ -89,7 +89,7 @@ class Scene:
     shake: float
     """Amplitude of the camera shake, in pixels."""
     quality: float
-    """Compression, 0 (light) to 1 (heavy)."""
+    """Compression, from 0 (light) to 1 (heavy)."""
     phase: float
     """Gait phase at the first frame, in cycles."""
     box_shift: tuple[float, float]
@@ -99,11 +99,11 @@ class Scene:
 
 
 STRENGTH = {"easy": 0.35, "medium": 0.6, "hard": 1.0}
-"""Fraction of each nuisance range used, by difficulty, centred on the midpoint of the range."""
+"""Fraction of each nuisance range that is used, by difficulty, centred on the midpoint of the range."""
 
 
 class _Ranges:
-    """Uniform sampling from ranges that are narrowed around their midpoint by the difficulty's strength."""
+    """Uniform sampling from ranges that are narrowed around their midpoints according to the difficulty."""
 
     def __init__(self, rng: np.random.Generator, strength: float) -> None:
         self.rng, self.strength = rng, strength
@@ -117,13 +117,13 @@ class _Ranges:
         return float(self.strength * high * self.rng.uniform(0.2, 1.0))
 
     def colour(self, saturation: tuple[float, float], value: tuple[float, float]) -> Colour:
-        """A colour of any hue; not narrowed by the difficulty."""
+        """A colour of random hue; its ranges do not depend on the difficulty."""
         hue, sat, val = self.rng.uniform(), self.rng.uniform(*saturation), self.rng.uniform(*value)
         red, green, blue = colorsys.hsv_to_rgb(hue, sat, val)
         return (255.0 * red, 255.0 * green, 255.0 * blue)
 
     def between(self, dark: Colour, light: Colour) -> Colour:
-        """A mixture of two colours; not narrowed by the difficulty."""
+        """A random mixture of two colours; its range does not depend on the difficulty."""
         share = self.rng.uniform()
         mixed = np.asarray(dark) * (1.0 - share) + np.asarray(light) * share
         return (float(mixed[0]), float(mixed[1]), float(mixed[2]))

@@ -2,7 +2,7 @@
 
 Body frame, in metres: x to the walker's left, y up, z forward; the origin is on the ground, on the walking line.
 A frontal-plane knee angle is the angle between thigh and shank projected on the x-y plane, 0 for a straight leg,
-positive if the knee is outward of the line from hip to ankle (genu varum), negative if inward (genu valgum).
+positive if the knee is lateral to the line from hip to ankle (genu varum), negative if it is medial (genu valgum).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ SIDES = {"left": 1.0, "right": -1.0}
 
 @dataclass(frozen=True)
 class Body:
-    """Body dimensions in metres. They are independent of the knee angle, hence of the class."""
+    """Body dimensions in metres; independent of the knee angle and hence of the class."""
 
     stature: float
     leg: float
@@ -94,7 +94,10 @@ def knee_offset(upper: float, lower: float, angle: float) -> float:
 
 
 def ankle_half_width(body: Body, angle: float) -> float:
-    """Half the ankle distance in metres: wider for genu valgum, so that the knees can pass; narrower for genu varum."""
+    """Half the distance between the ankles, in metres.
+
+    It is larger for genu valgum, so that the knees can pass each other, and smaller for genu varum.
+    """
     offset = knee_offset(body.leg * body.thigh_share, body.leg * (1.0 - body.thigh_share), angle)
     return max(body.ankle_half - (0.4 if angle > 0 else 1.0) * offset, 0.035 * body.leg)
 
@@ -107,8 +110,9 @@ def _bump(phase: float, centre: float, width: float) -> float:
 def sagittal_angles(gait: Gait, phase: float, vigour: float) -> tuple[float, float, float]:
     """Hip flexion, knee flexion and foot pitch (positive for toe up) in radians; phase 0 is heel strike.
 
-    The curves are Gaussian bumps at the peaks of normal gait: knee flexion at 14 % (loading response) and 72 % (swing)
-    of the stride, push-off at about 60 % (Perry and Burnfield 2010, chapters 4 and 5).
+    Hip flexion follows a cosine. Knee and foot curves are sums of Gaussian bumps at the peaks of normal gait: knee
+    flexion at 14 % (loading response) and 72 % (swing) of the stride, and push-off at about 60 % (Perry and Burnfield
+    2010, chapters 4 and 5).
     """
     hip = 0.09 + gait.hip_swing * float(np.cos(2.0 * np.pi * phase))
     knee = 0.06 + 0.17 * _bump(phase, 0.14, 0.07) + gait.knee_swing * _bump(phase, 0.72, 0.1)
@@ -128,7 +132,7 @@ def pose(body: Body, gait: Gait, knees: Knees, phase: float, vigour: float = 1.0
 
     Returns:
         Positions (3,) in metres by joint name: pelvis, neck, head, and hip, knee, ankle, heel, toe, shoulder, elbow and
-        wrist of each side (``hip_left`` ...).
+        wrist on each side (``hip_left`` ...).
     """
     joints: dict[str, Array] = {}
     sway = gait.sway * float(np.sin(2.0 * np.pi * (phase - 0.05)))

@@ -56,7 +56,7 @@ def write_synthetic(
         The path of ``manifest.parquet``.
 
     Raises:
-        InputError: If an argument is invalid, or the folder has other content or cannot be written.
+        InputError: An argument is invalid, or the folder has different content or cannot be written.
     """
     out = Path(out).absolute()
     _check(subjects, unlabelled, seed, difficulty, workers)
@@ -111,7 +111,7 @@ def _is_there(out: Path, card: dict[str, object]) -> bool:
     """Whether the folder contains the same data set.
 
     Raises:
-        InputError: If the folder has other content.
+        InputError: The folder has different content.
     """
     if not out.exists():
         return False
@@ -121,7 +121,7 @@ def _is_there(out: Path, card: dict[str, object]) -> bool:
         if (out / "manifest.parquet").is_file() and json.loads((out / CARD).read_text(encoding="utf-8")) == card:
             return True
     rule = "must be a folder that does not exist, is empty, or contains the same synthetic data set"
-    raise InputError(rule, where=out, hint="Choose another folder, or remove this one.")
+    raise InputError(rule, where=out, hint="Choose a different folder, or remove this one.")
 
 
 def _move(partial: Path, out: Path, card: dict[str, object]) -> None:
@@ -154,7 +154,7 @@ def _write_alone(role: Role, folder: Path) -> ClipRecord:
 
 
 def planned_clips(*, subjects: int, unlabelled: int, seed: int, difficulty: str) -> list[ClipRecord]:
-    """Manifest records of the clips that `write_synthetic` would write, with placeholder checksums; renders nothing."""
+    """Manifest records of the clips that `write_synthetic` would write, with placeholder checksums and no rendering."""
     _check(subjects, unlabelled, seed, difficulty, 1)
     roles = labelled_roles(subjects, seed, difficulty) + unlabelled_roles(unlabelled, seed, difficulty)
     return [planned_clip(role) for role in roles]
