@@ -1,4 +1,4 @@
-"""Checks whether a device supports bfloat16 and computes correct gradients with it."""
+"""Checks of whether a device supports bfloat16 and computes correct gradients with it."""
 
 from __future__ import annotations
 

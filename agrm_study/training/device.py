@@ -94,7 +94,7 @@ class Device:
         self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
 
     def step(self, optimizer: torch.optim.Optimizer, parameters: list[nn.Parameter], clip_norm: float | None) -> None:
-        """Run an optimizer step with optional gradient clipping; skipped if scaled fp16 gradients overflow."""
+        """Run an optimizer step with optional gradient clipping; it is skipped if scaled fp16 gradients overflow."""
         if clip_norm is not None:
             self.scaler.unscale_(optimizer)
             torch.nn.utils.clip_grad_norm_(parameters, clip_norm)
@@ -108,10 +108,10 @@ class Device:
 
     @contextmanager
     def session(self, epoch: int) -> Iterator[None]:
-        """Context of an epoch that restores torch's global settings afterwards.
+        """Context for an epoch that restores torch's global settings afterwards.
 
-        Seeds torch's global generators (dropout, stochastic depth) from (seed, "torch", epoch), and allows only
-        deterministic algorithms on a CPU, and on a GPU if the recipe requests it.
+        It seeds torch's global generators (dropout, stochastic depth) from (seed, "torch", epoch). On a CPU, and on a
+        GPU if the recipe requests it, only deterministic algorithms are allowed.
 
         Raises:
             DeviceMemoryError: If the device is out of memory.
@@ -156,7 +156,7 @@ class Device:
 
 @contextmanager
 def _tf32(where: str) -> Iterator[None]:
-    """Context in which a GPU may use TF32 in convolutions, also in matrix products (``all``), or nowhere (``none``)."""
+    """Context in which a GPU may use TF32 in convolutions, also in matrix products (``all``), or never (``none``)."""
     before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
     torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = where != "none", where == "all"
     try:

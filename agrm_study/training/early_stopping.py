@@ -15,7 +15,7 @@ class EarlyStopping:
         armed_after: First epoch that can count as an epoch without improvement.
 
     Attributes:
-        best_epoch: Epoch of the best value, from 1 (the earliest if several are tied); 0 before the first value.
+        best_epoch: Epoch of the best value, counted from 1 (the earliest in case of ties); 0 before the first value.
         waited: Number of counted epochs without improvement since the best epoch.
     """
 
@@ -29,7 +29,7 @@ class EarlyStopping:
         self.best_epoch, self.waited, self._best = 0, 0, -math.inf
 
     def update(self, epoch: int, value: float) -> bool:
-        """Record the value of an epoch; returns whether it is a new best."""
+        """Record the value of an epoch, and return whether it is a new best value."""
         if self._sign * value > self._best:
             self._best, self.best_epoch, self.waited = self._sign * value, epoch, 0
             return True

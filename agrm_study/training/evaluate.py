@@ -65,7 +65,7 @@ class Score:
 
 
 def spread(clips: ClipSet, clip: Clip, count: int) -> Windows:
-    """Up to `count` windows of each clip, spread evenly over the video; one window for videos no longer than a clip."""
+    """Up to `count` windows per clip, spread evenly over the video; one window for videos no longer than a clip."""
     starts = [spread_windows(int(length), clip.frames, count) for length in clips.lengths_N]
     rows = np.repeat(np.arange(len(clips)), [len(of_clip) for of_clip in starts])
     repeated = clips.take(rows)
@@ -105,7 +105,10 @@ class Evaluator:
 
     @torch.inference_mode()
     def logits(self, networks: Mapping[Name, nn.Module], windows: Windows) -> dict[Name, NDArray[np.float32]]:
-        """Logits (N, K) of each network in eval mode; reads each window once and restores the previous modes."""
+        """Logits (N, K) of each network in eval mode.
+
+        Each window is read only once, and the previous modes of the networks are restored afterwards.
+        """
         was_training = {name: network.training for name, network in networks.items()}
         outputs: dict[Name, list[torch.Tensor]] = {name: [] for name in networks}
         try:

@@ -36,7 +36,8 @@ def _rebuild(kind: type[TrainingFailure], message: str, facts: dict[str, Any]) -
 class NanLossError(TrainingFailure):
     """The loss is infinite or NaN; results of the trial must not be reported.
 
-    Keys of `facts`: `epoch` (from 1), `step` (from 1; 0 for validation) and `terms` (values of the loss terms by name).
+    Keys of `facts`: `epoch` (counted from 1), `step` (counted from 1; 0 for validation) and `terms` (values of the loss
+    terms by name).
     """
 
     failure = "nan_loss"

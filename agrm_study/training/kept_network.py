@@ -24,12 +24,12 @@ _HEADER_LENGTH: Final = struct.Struct("<Q")
 
 
 def kept_weights(content: bytes, epoch: int, where: str) -> dict[str, Tensor]:
-    """Weights in a ``best.safetensors``, by network and parameter (``teacher.conv1.weight``).
+    """Weights in a ``best.safetensors`` file, by network and parameter (``teacher.conv1.weight``).
 
     Args:
         content: Content of the file.
         epoch: The recorded best epoch.
-        where: The file.
+        where: Location of the file, for messages.
 
     Raises:
         InputError: If the content cannot be read, or the weights belong to a different epoch.
@@ -56,7 +56,7 @@ def kept_network(
         recipe: Settings of the trial.
         loss: Supervised loss of the trial, which determines the number of outputs.
         weights: Weights returned by `kept_weights`.
-        where: File of the weights.
+        where: Location of the weights file, for messages.
 
     Raises:
         InputError: If the weights do not match the network.

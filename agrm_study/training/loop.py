@@ -1,4 +1,4 @@
-"""A training run, epoch by epoch: training, validation, saving, resuming, and the final predictions."""
+"""Training run, epoch by epoch: training, validation, saving, resuming, and the final predictions."""
 
 from __future__ import annotations
 
@@ -238,7 +238,7 @@ class Training:
         self._best_is_saved = self._best_is_saved or is_home
 
     def resume(self, folder: Path, *, identity: str | None = None) -> bool:
-        """Restore the checkpoint in a folder; returns False if there is none.
+        """Restore the checkpoint in a folder, or return False if there is none.
 
         Args:
             folder: Folder of the checkpoint.
@@ -294,7 +294,7 @@ class Training:
 
     @property
     def _average_selects(self) -> bool:
-        """Whether epochs are selected by the average's validation score: it exists, and the recipe requests it."""
+        """Whether epochs are selected by the validation score of the averaged network (if it exists and is reported)."""
         return self._networks.average is not None and self.recipe.evaluate.network == "teacher"
 
     def _label_round(self, rounds: Rounds) -> None:
@@ -303,7 +303,7 @@ class Training:
         self._round_figures = label_round(rounds, self._policy, self._evaluator, middles, self._networks, confidence)
 
     def _learn(self, epoch: int, since_start: int) -> tuple[EpochRow, float]:
-        """Train for the steps of an epoch; returns the student's row and the clips per second."""
+        """Train for the steps of an epoch, and return the student's row and the clips per second."""
         ssl, method = self.recipe.ssl, self._learner.method
         weight = ramp_weight(ssl.ramp, since_start) if since_start >= 0 and method.labeller else 0.0
         steps = self._batches.epoch(

@@ -12,7 +12,7 @@ Ints = NDArray[np.int64]
 
 
 def labelled_batches(seed: int, epoch: int, clips: int, batch: int, steps: int | None = None) -> list[Ints]:
-    """Row indices of each labelled batch of an epoch.
+    """Row indices of each labelled batch in an epoch.
 
     Without `steps`, every clip occurs once, in ⌈clips / batch⌉ batches of nearly equal size: sizes differ by at most
     one, because a last batch with a single clip would result in unusable batch-norm statistics. With `steps`, batches
@@ -20,7 +20,7 @@ def labelled_batches(seed: int, epoch: int, clips: int, batch: int, steps: int |
 
     Args:
         seed: Seed of the trial.
-        epoch: Number of the epoch, from 1.
+        epoch: Epoch number, counted from 1.
         clips: Number of labelled clips, at least one.
         batch: Maximum batch size; limited by the number of clips.
         steps: Number of batches; None for one pass over the clips.
@@ -32,13 +32,14 @@ def labelled_batches(seed: int, epoch: int, clips: int, batch: int, steps: int |
 
 
 def unlabelled_batches(seed: int, epoch: int, clips: int, open_ids: Ints, batch: int, steps: int) -> list[Ints]:
-    """Clip ids of each unlabelled batch, cycling through the open clips in a new order in each cycle.
+    """Clip ids of each unlabelled batch, cycling through the clips that are still unlabelled ("open") in a new order in
+    each cycle.
 
     Args:
         seed: Seed of the trial.
-        epoch: Number of the epoch, from 1.
+        epoch: Epoch number, counted from 1.
         clips: Number of clips in the unlabelled part, over which the order is defined.
-        open_ids: Ids of clips that are still unlabelled, at least one.
+        open_ids: Ids of the open clips, at least one.
         batch: Maximum batch size; limited by the number of open clips.
         steps: Number of batches.
     """

@@ -17,10 +17,10 @@ class EpochRow:
     """Results of one network on one part after one epoch.
 
     Attributes:
-        epoch: Number of the epoch, from 1.
+        epoch: Epoch number, counted from 1.
         split: Part of the split.
         network: The network.
-        loss: Mean cross-entropy of the evaluation (val), or total training loss (train).
+        loss: Mean cross-entropy in the evaluation (val), or total training loss (train).
         metrics: accuracy, balanced_accuracy and macro_f1, in [0, 1].
         training: For the student's train row: loss_supervised, loss_consistency, loss_pseudo, loss_penalty (weighted;
             only for policies with an additional loss term), ramp_weight, lr, threshold, pseudo_coverage,
@@ -40,7 +40,7 @@ class EpochReport:
     """Results of one epoch.
 
     Attributes:
-        epoch: Number of the epoch, from 1.
+        epoch: Epoch number, counted from 1.
         rows: Rows of the epoch.
         done: Whether training has ended.
         clips_per_s: Training throughput, in clips per second.
@@ -59,7 +59,7 @@ class Predictions:
     Attributes:
         split: Part of the split.
         network: The network.
-        epoch: The best epoch, from 1.
+        epoch: The best epoch, counted from 1.
         subject_id: Subject of each window (N,).
         clip_id: Clip and window (N,), unique within the part.
         label: Class indices of the task (N,), int8.
@@ -81,17 +81,17 @@ class TrialOutcome:
 
     Attributes:
         stop_reason: ``epochs`` or ``early_stop``.
-        best_epoch: Epoch of the weights used for the predictions, from 1.
+        best_epoch: Epoch of the weights used for the predictions, counted from 1.
         epochs: Number of completed epochs.
         n_params: Number of parameters of the student, including frozen ones; None if unknown.
-        class_names: Class names, in the order of the columns of the logits.
+        class_names: Class names, in the order of the logit columns.
         rows: Rows of all epochs.
         predictions: Predictions by network and part.
         device: ``cpu`` or the name of the GPU.
         steps_per_epoch: Training steps per epoch, excluding clips added by pseudo-labelling rounds; None if unknown.
-        alpha: Decay per step of the network's moving average; None if there is no moving average.
-        momentum: Decay per update of the threshold policy's averages; None if there are no averages.
-        gflops: 10⁹ floating-point operations of a forward pass of one clip; None if they were not counted.
+        alpha: Decay per step of the network's moving average; None without a moving average.
+        momentum: Decay per update of the threshold policy's averages; None without averages.
+        gflops: Floating-point operations of a forward pass for one clip, in 10⁹; None if they were not counted.
         clips_per_s: Mean training throughput since the last resume; None if no epoch was trained. Ignored by ``==``.
     """
 

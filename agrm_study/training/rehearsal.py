@@ -80,7 +80,7 @@ class Rehearsal:
         self._stats = PseudoStats(len(classes), place.torch)
 
     def step(self, *, unlabelled: bool) -> None:
-        """Run one training step, including rendering of the clips.
+        """Run one training step, including the rendering of the clips.
 
         Args:
             unlabelled: Whether to include unlabelled clips, as after pre-training; requires a method that uses them.
@@ -105,7 +105,7 @@ class Rehearsal:
 
 
 class _RandomClips:
-    """A replacement for a clip store that returns one random clip for every row."""
+    """A replacement for a clip store that returns the same random clip for every row."""
 
     def row(self, clip_id: str) -> int:
         return 0

@@ -37,7 +37,7 @@ def build_optimizer(
 def build_plateau(settings: Optimizer, optimizer: torch.optim.Optimizer) -> ReduceLROnPlateau:
     """Build the scheduler for `schedule: plateau`.
 
-    It multiplies the learning rate by `plateau_factor` after `plateau_patience` epochs without a decrease of the loss.
+    It multiplies the learning rate by `plateau_factor` after `plateau_patience` epochs without a decrease in the loss.
     By default, torch's scheduler waits for one epoch more than its patience and ignores small improvements; the
     arguments used here compensate for both.
     """
@@ -47,14 +47,14 @@ def build_plateau(settings: Optimizer, optimizer: torch.optim.Optimizer) -> Redu
 
 
 class LearningRate:
-    """Sets the learning rate of the next epoch (`optimizer.schedule`).
+    """Sets the learning rate for the next epoch (`optimizer.schedule`).
 
     Args:
         settings: The recipe's `optimizer` section.
         optimizer: The optimizer, initially with the learning rates of the first epoch; its state contains the current
             rates.
         epochs: K, the number of training epochs.
-        armed_after: With `plateau_armed`, the first epoch that can count as an epoch without a decrease of the loss.
+        armed_after: With `plateau_armed`, the first epoch that can count as an epoch without a decrease in the loss.
     """
 
     def __init__(self, settings: Optimizer, optimizer: torch.optim.Optimizer, epochs: int, armed_after: int) -> None:

@@ -1,7 +1,7 @@
-"""Measures the GPU memory required by a trial of a recipe.
+"""Measurement of the GPU memory required by a trial of a recipe.
 
-The measurement runs training steps and an evaluation batch on random clips, with network, teacher and optimizer state.
-CUDA's memory statistics are read through a `Gauge`.
+It runs training steps and an evaluation batch on random clips, with network, teacher and optimizer state. CUDA's memory
+statistics are read through a `Gauge`.
 """
 
 from __future__ import annotations

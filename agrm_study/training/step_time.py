@@ -1,4 +1,4 @@
-"""Measures the duration of a training step and the size of the network.
+"""Measurement of the duration of a training step and the size of the network.
 
 Steps of a recipe are timed on random clips after one warm-up step. On a CPU, large batches are reduced to a few clips
 and the duration is scaled up, because it is proportional to the number of clips.

@@ -1,4 +1,4 @@
-"""Accumulates losses and metrics of a training epoch, and checks that losses are finite."""
+"""Accumulation of the losses and metrics of a training epoch, with checks that losses are finite."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class EpochTally:
     """Accumulates the steps of an epoch.
 
     Args:
-        epoch: Number of the epoch, from 1.
-        ramp_weight: λ of the epoch.
+        epoch: Epoch number, counted from 1.
+        ramp_weight: λ in this epoch.
         pseudo_weight: w in CE + λ (consistency + w · pseudo + penalty).
         penalised: Whether the threshold policy has a penalty, which is then recorded.
     """

@@ -16,7 +16,7 @@ UNSCALED = 1.0
 def subject_log_probs(
     logits_NK: NDArray[np.floating], owners_N: Ints, n_subjects: int, temperature: float = 1.0
 ) -> Floats:
-    """Logarithms (S, K) of the subjects' class probabilities, the mean of softmax(z / T) over the windows of a subject.
+    """Logarithms (S, K) of the subjects' class probabilities, which are means of softmax(z / T) over their windows.
 
     Args:
         logits_NK: Logits z of each window.

@@ -120,15 +120,15 @@ class Trainer(HasOptions, ABC):
 
     @abstractmethod
     def run_epoch(self, epoch: int) -> Mapping[str, float]:
-        """Train for one epoch, numbered from 1; returns the mean training loss as ``loss``, or an empty mapping."""
+        """Train for one epoch, counted from 1, and return the mean training loss as ``loss``, or an empty mapping."""
 
     @abstractmethod
     def save(self, folder: Path) -> None:
-        """Write all state that the next epoch or `predict` depends on into an empty folder."""
+        """Save to an empty folder all state that the next epoch or `predict` requires."""
 
     @abstractmethod
     def predict(self, ids: Sequence[str]) -> NDArray[np.floating[Any]]:
-        """Class probabilities (N, K) of samples, predicted by the model after the last epoch; rows sum to 1."""
+        """Class probabilities (N, K) of the samples, predicted by the model after the last epoch; rows sum to 1."""
 
     def weights(self) -> Mapping[str, NDArray[Any]]:
         """Arrays of the model by name, saved in the results folder; empty by default."""

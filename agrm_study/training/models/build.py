@@ -1,4 +1,4 @@
-"""Builds the network described by a recipe's `model` section, with its initial weights."""
+"""Construction of the network described by a recipe's `model` section, with its initial weights."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def build_model(model: Model, *, n_outputs: int, frames: int, size: int, seed: i
     Args:
         model: The recipe's `model` section.
         n_outputs: Number of outputs that the loss requires.
-        frames: T, the number of frames of a clip.
+        frames: T, the number of frames per clip.
         size: Height and width of a clip, in pixels.
         seed: Seed of the trial.
 
@@ -82,7 +82,7 @@ def layer_names(model: Model) -> tuple[str, ...]:
 
 @lru_cache(maxsize=32)
 def forward_gflops(model: Model, *, n_outputs: int, frames: int, size: int) -> float:
-    """Floating-point operations of a forward pass of one clip, in 10⁹, as counted by torch's `FlopCounterMode`.
+    """Floating-point operations of a forward pass for one clip, in 10⁹, as counted by torch's `FlopCounterMode`.
 
     A multiply-add counts as two operations; pooling, norms and activations are not counted.
 

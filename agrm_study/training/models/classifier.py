@@ -14,8 +14,8 @@ from torch import Tensor, nn
 class CosineClassifier(nn.Module):
     """Cosines of the angles between the pooled vector and one direction per class (ArcFace; Deng et al. 2019).
 
-    Outputs (B, K) are in [-1, 1], computed in float32 or better. The loss scales them and adds the angular margin of
-    the labelled class.
+    Outputs (B, K) are in [-1, 1] and are computed in float32 or higher precision. The loss scales them and adds the
+    angular margin for the true class.
 
     Args:
         n_in: Length of the pooled vector.

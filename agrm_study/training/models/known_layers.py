@@ -1,4 +1,4 @@
-"""Names of the layers of backbones, for code that must not import torch at start-up."""
+"""Layer names of backbones, for code that must not import torch at start-up."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from agrm_study.study.recipe import Model
 
 
 def known_layers(model: Model) -> Collection[str]:
-    """The valid values of `model.freeze`; imports torch only when called, since few studies need it.
+    """The valid values of `model.freeze`; torch is imported only when this function is called.
 
     Raises:
         InputError: If the backbone is unknown, or a user-defined backbone cannot be built.

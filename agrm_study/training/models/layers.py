@@ -11,10 +11,10 @@ from agrm_study.training.models.network import VideoClassifier
 
 
 def layers_of(network: VideoClassifier) -> list[list[nn.Module]]:
-    """The network's layers from the clip to the outputs.
+    """The network's layers, from input to output.
 
     A layer is a block of a stage, or a stage without blocks (such as a stem or a patch embedding). The last layer is
-    the head, including the last stage if that is a norm. Modules without parameters are omitted.
+    the head, including the last stage if it is a norm. Modules without parameters are omitted.
     """
     layers = [[block] for name in network.stage_names for block in _blocks(network.get_submodule(name))]
     layers = [layer for layer in layers if any(True for _ in layer[0].parameters())]
@@ -33,7 +33,7 @@ def parameter_groups(network: VideoClassifier, *, lr: float, layer_decay: float)
     Args:
         network: The network.
         lr: Learning rate of the head.
-        layer_decay: Ratio of the learning rates of neighbouring layers.
+        layer_decay: Ratio of the learning rates of adjacent layers.
 
     Returns:
         Parameters, or torch's parameter groups, starting with the head.

@@ -58,10 +58,10 @@ class VideoClassifier(nn.Module):
         self._frozen: tuple[str, ...] = ()
 
     def freeze(self, names: Sequence[str]) -> None:
-        """Exclude layers from training: their parameters require no gradients, and they stay in evaluation mode.
+        """Exclude layers from training: their parameters do not require gradients, and they stay in evaluation mode.
 
         Args:
-            names: Names of modules of the backbone (`layer1`, `layer1.0`); `backbone` selects all its stages.
+            names: Names of backbone modules (`layer1`, `layer1.0`); `backbone` selects all its stages.
 
         Raises:
             InputError: If the backbone has no module with that name.
@@ -80,21 +80,21 @@ class VideoClassifier(nn.Module):
         return self
 
     def features(self, clips_BCTHW: Tensor) -> Tensor:
-        """Feature volume (B, D, T', H', W') of normalised clips (B, 3, T, H, W)."""
+        """Feature volume (B, D, T', H', W') for normalised clips (B, 3, T, H, W)."""
         volume = clips_BCTHW
         for name in self._stages:
             volume = self._modules[name](volume)  # type: ignore[misc]
         return volume
 
     def classify(self, features_BDTHW: Tensor) -> Tensor:
-        """Outputs (B, K) of a feature volume."""
+        """Outputs (B, K) for a feature volume."""
         vector_BP = self.pooling(features_BDTHW)
         for name in self._hidden:
             vector_BP = self._modules[name](vector_BP)  # type: ignore[misc]
         return self.fc(self.dropout(vector_BP))  # type: ignore[no-any-return]
 
     def forward(self, clips_BCTHW: Tensor) -> Tensor:
-        """Outputs (B, K) of normalised clips (B, 3, T, H, W): logits, or cosines with the `arcface` classifier."""
+        """Outputs (B, K) for normalised clips (B, 3, T, H, W): logits, or cosines with the `arcface` classifier."""
         return self.classify(self.features(clips_BCTHW))
 
     @property

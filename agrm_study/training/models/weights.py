@@ -1,4 +1,4 @@
-"""Loads pre-trained weights from a local file into a network."""
+"""Loading of pre-trained weights from a local file into a network."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ def load_weights(model: VideoClassifier, path: Path) -> list[str]:
         One message for each entry that was not loaded.
 
     Raises:
-        InputError: If the file does not exist or is unreadable, keys are missing or unexpected, or a shape of the
-            backbone differs. The network is then unchanged.
+        InputError: The file does not exist or is unreadable, keys are missing or unexpected, or a backbone weight has a
+            different shape. The network is then unchanged.
     """
     own = model.state_dict()
     found = _plain_keys(_read(path), model)

@@ -17,7 +17,7 @@ Mode = Literal["separate", "joint", "labelled_only", "per_domain"]
 class UnlabelledNorms:
     """Running statistics of a network's norm layers during passes on unlabelled clips.
 
-    Every pass in train mode normalises by the statistics of its batch; the modes of `ssl.batch_norm` differ in the
+    Every pass in train mode normalises with the statistics of its batch; the modes of `ssl.batch_norm` differ in the
     running statistics, which are used for evaluation and by the teacher:
 
     - ``separate`` and ``joint``: one set, updated by every pass; this class has no effect;
@@ -53,10 +53,9 @@ class UnlabelledNorms:
 
     @torch.no_grad()
     def follow(self, other: UnlabelledNorms, keep: float) -> None:
-        """Move the statistics of unlabelled clips towards those of another network: own ← keep · own + (1 − keep) ·
-        other.
+        """Move the statistics of unlabelled clips towards the statistics of a different network.
 
-        Integer buffers are copied.
+        The update is own ← keep · own + (1 − keep) · other. Integer buffers are copied.
         """
         for mine, theirs in zip(self._own, other._own, strict=True):
             if mine.is_floating_point():

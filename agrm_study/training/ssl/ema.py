@@ -17,9 +17,9 @@ from agrm_study.study.ssl_settings import Ema
 class EmaTeacher:
     """A teacher θ′ that is initialised from the student (θ′ ← θ) and updated by θ′ ← α θ′ + (1 − α) θ.
 
-    (Song et al. 2026, sections 2.4.4 and 3.1, after Tarvainen & Valpola 2017.) The teacher shares no memory with the
-    student, has no gradients and is in eval mode. Create it after the student is on its device: the teacher has
-    references to the student's tensors, which remain valid under in-place changes (optimizer steps,
+    (Song et al. 2026, sections 2.4.4 and 3.1, after Tarvainen & Valpola 2017.) The teacher does not share memory with
+    the student, has no gradients and is in eval mode. Create it after the student has been moved to its device: the
+    teacher keeps references to the student's tensors, which remain valid under in-place changes (optimizer steps,
     ``load_state_dict``).
 
     `ema.buffers` selects how buffers (the running statistics of batch norm) are updated:
@@ -98,7 +98,7 @@ class EmaTeacher:
         return outputs
 
     def state_dict(self) -> dict[str, Any]:
-        """Number of updates and state of the network, as tensors and an int."""
+        """Number of updates (an int) and state of the network (tensors)."""
         return {"step": self.step, "module": self.module.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Self-adaptive fairness: a loss term that prevents predictions from collapsing into few classes (Wang et al. 2023)."""
+"""Self-adaptive fairness: a loss term that prevents predictions from collapsing to a few classes (Wang et al. 2023)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The networks of a trial: the student, the teacher after pre-training, and an average that is only evaluated."""
+"""The networks of a trial: student, teacher (after pre-training), and a moving average used only for evaluation."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Networks:
     Attributes:
         student: The student.
         teacher: The teacher; None before it is started and for methods without a teacher.
-        ema: The average that is only evaluated; None unless `averaged`.
+        ema: The average that is used only for evaluation; None unless `averaged`.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class Networks:
 
     @classmethod
     def of(cls, recipe: Recipe, student: nn.Module, device: Device) -> Networks:
-        """The networks of a recipe whose moving averages are given per step (`in_steps`)."""
+        """The networks of a recipe whose moving-average settings are specified per step (see `in_steps`)."""
         averaged = recipe.evaluate.ema and not recipe.has_teacher
         return cls(student, recipe.ssl.ema, device, batch_norm=recipe.ssl.batch_norm, averaged=averaged)
 
@@ -111,7 +111,7 @@ class Networks:
         }
 
     def load_weights(self, weights: Mapping[str, Tensor]) -> None:
-        """Load the result of `weights` into the networks that it contains; starts the teacher if it contains one."""
+        """Load the result of `weights` into the networks that it contains; if these include a teacher, start it."""
         if self.teacher is None and any(name.startswith("teacher.") for name in weights):
             self.start_teacher()
         for name, network in self.modules(weights).items():
@@ -130,7 +130,7 @@ class Networks:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Restore a `state_dict`; starts the teacher if the state contains one."""
+        """Restore a `state_dict`; if the state contains a teacher, start it."""
         self.student.load_state_dict(state["student"])
         if state["teacher"] is not None:
             self.start_teacher()

@@ -120,8 +120,8 @@ def pseudo_label_loss(
 class PseudoStats:
     """Pseudo-label statistics of an epoch, accumulated on the device and read once.
 
-    Each clip is weighted by its weight w, so that the statistics are comparable between 0/1 policies and SoftMatch
-    (whose authors call coverage and accuracy "quantity" and "quality"; Chen et al. 2023, section 2).
+    Each clip contributes in proportion to its weight w, so that the statistics are comparable between 0/1 policies and
+    SoftMatch (whose authors call coverage and accuracy "quantity" and "quality"; Chen et al. 2023, section 2).
 
     Args:
         n_classes: K, the number of classes.
@@ -157,8 +157,8 @@ class PseudoStats:
         Returns:
             ``pseudo_coverage`` (Σw / number of clips) and ``pseudo_class_counts`` (number of clips with w > 0 by label,
             K ints); ``pseudo_confidence`` (Σw·m / Σw, with confidence m) if any clip was accepted; and
-            ``pseudo_accuracy`` (Σw·correct / Σw over clips with a known true class) if any of these was accepted. Empty
-            if no batch was added.
+            ``pseudo_accuracy`` (Σw·correct / Σw over clips with a known true class) if any such clip was accepted.
+            Empty if no batch was added.
         """
         seen, accepted, confidence, known, correct, *counts = self._sums.tolist()
         if seen == 0:

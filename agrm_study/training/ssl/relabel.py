@@ -25,7 +25,7 @@ def label_round(
     networks: Networks,
     source: Source,
 ) -> dict[str, Any]:
-    """Label every unlabelled clip and move the clips that the policy accepts with full weight.
+    """Label every unlabelled clip, and move the clips accepted with full weight into the supervised set.
 
     Both networks run in eval mode on the same centre crop of the middle window of each video ("based on the same
     input", Song et al. 2026, section 2.1).

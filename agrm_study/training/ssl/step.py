@@ -58,7 +58,7 @@ class StepResult:
     """Recorded results of a step, on the device.
 
     Attributes:
-        terms_4: Supervised, consistency and pseudo-label loss, before weighting, and the policy's weighted penalty.
+        terms_4: Supervised, consistency and pseudo-label losses before weighting, and the policy's weighted penalty.
         logits_BK: Logits of the student on the labelled batch.
     """
 
@@ -237,7 +237,7 @@ class Learner:
             return self._loss.log_probs(labeller(clips_BCTHW)).exp()
 
     def _uncertainty(self, part: UnlabelledBatch, target_BK: Tensor, labels_B: Tensor) -> Tensor:
-        """Uncertainty (B,) of the pseudo-labels over passes of the labeller with dropout, or over all views."""
+        """Uncertainty (B,) of the pseudo-labels across labeller passes with dropout, or across all views."""
         if part.label_BCTHW is None:
             raise ValueError("uncertainty requires a view for the labeller")
         if self._pseudo.uncertainty == "views":

@@ -12,7 +12,7 @@ def spread(probs_PBK: Tensor, labels_B: Tensor) -> Tensor:
     """Sample standard deviation, over P predictions, of the probability of each clip's pseudo-label (B,).
 
     (Rizve et al. 2021, UPS: the uncertainty is the standard deviation over stochastic passes of the network; their code
-    divides by P − 1, and accepts below 0.05.)
+    divides by P − 1 and accepts values below 0.05.)
 
     Args:
         probs_PBK: Class probabilities of P ≥ 2 predictions.

@@ -36,7 +36,7 @@ class MViT(Transformer):
     (`model.dropout`).
 
     Args:
-        width: Two thirds of the channels of an attention head.
+        width: Two thirds of the number of channels per attention head.
         class_token: Whether the output is the class token instead of the patches.
     """
 
@@ -113,7 +113,7 @@ class _LastNorm(nn.LayerNorm):
     """Layer norm of the tokens, returned as a feature volume of the patches or of the class token.
 
     Args:
-        channels: D.
+        channels: D, the number of channels.
         class_token: Whether to return the class token (B, D, 1, 1, 1) instead of the patches (B, D, T, H, W).
     """
 

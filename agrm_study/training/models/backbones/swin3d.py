@@ -33,7 +33,7 @@ class Swin3d(Transformer):
     three heads. `model.depth` is ignored.
 
     Args:
-        width: Twice the channels of an attention head.
+        width: Twice the number of channels per attention head.
     """
 
     PUBLISHED_NAMES: ClassVar[Mapping[str, str]] = {"features": "layers"}

@@ -23,7 +23,7 @@ class Transformer(Backbone, ABC):
         with torch's defaults.
 
         Raises:
-            TypeError: If the scheme does not cover this type of layer.
+            TypeError: The initialisation scheme does not support this type of layer.
         """
         match layer:
             case nn.Linear():

@@ -30,7 +30,7 @@ class Pooling(nn.Module, HasOptions, ABC):
 
     @abstractmethod
     def pool_space(self, features_BDTHW: Tensor) -> Tensor:
-        """Pool each frame over space; returns (B, D', T, N)."""
+        """Pool each frame over space to bins (B, D', T, N)."""
 
     def forward(self, features_BDTHW: Tensor) -> Tensor:
         """Pooled vector (B, P).

@@ -20,7 +20,7 @@ def pool_grids(features_BDTHW: Tensor, grids: Sequence[tuple[int, int]], combine
     Args:
         features_BDTHW: Feature volume.
         grids: (rows, columns) of each grid.
-        combine: `sum` adds average and maximum of a bin; `concat` concatenates them along D (averages first).
+        combine: `sum` adds the average and maximum of a bin; `concat` concatenates them along D (averages first).
 
     Returns:
         Pooled bins (B, D or 2D, T, N), ordered by grid and row-major within a grid.
@@ -41,7 +41,8 @@ def pool_grids(features_BDTHW: Tensor, grids: Sequence[tuple[int, int]], combine
 def by_slices(features_BDTHW: Tensor, rows: int, columns: int) -> tuple[Tensor, Tensor]:
     """Average and maximum (B, D, T, rows, columns) of every bin, from slices.
 
-    torch's adaptive pooling has no deterministic backward pass on a GPU; this function has one, but is slower.
+    The backward pass of torch's adaptive pooling is not deterministic on a GPU; this function is slower, but its
+    backward pass is deterministic.
     """
     height, width = features_BDTHW.shape[3:]
     averages, maxima = [], []

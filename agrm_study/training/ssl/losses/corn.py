@@ -13,7 +13,7 @@ from agrm_study.training.ssl.losses.supervised import SupervisedLoss
 
 
 class Corn(SupervisedLoss):
-    """Binary cross-entropies of K − 1 outputs z_j with σ(z_j) = P(rank > j | rank ≥ j).
+    """Binary cross-entropies for K − 1 outputs z_j with σ(z_j) = P(rank > j | rank ≥ j).
 
     Output j is trained on the clips S_j = {i: r_i ≥ j} whose rank is at least j. The loss is
     −1/Σ_j|S_j| · Σ_j Σ_{i∈S_j} [1(r_i > j) log σ(z_ij) + 1(r_i = j) log(1 − σ(z_ij))]
@@ -60,6 +60,6 @@ class Corn(SupervisedLoss):
         return self.logits(outputs_BO)
 
     def _ranks_on(self, device: torch.device) -> Tensor:
-        """Rank of each class, moved to the device only once so that later steps need no copy."""
+        """Rank of each class, moved to the device only once so that later steps do not copy it again."""
         self._ranks_K = self._ranks_K.to(device)
         return self._ranks_K

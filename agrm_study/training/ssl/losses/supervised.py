@@ -32,7 +32,7 @@ class SupervisedLoss(HasOptions, ABC):
     smooths = True
     """Whether the loss supports `loss.label_smoothing`."""
     ordinal = False
-    """Whether the loss ranks the classes; it then also receives ``order``, the class indices in ascending order."""
+    """Whether the loss ranks the classes; if so, it also receives ``order``, the class indices in ascending order."""
 
     def __init__(self, settings: Loss, classes: Sequence[str], class_counts: Sequence[int]) -> None:
         if len(classes) < 2:

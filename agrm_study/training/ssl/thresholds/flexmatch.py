@@ -9,7 +9,7 @@ from agrm_study.study.ssl_settings import Threshold
 from agrm_study.training.ssl.thresholds.policy import ThresholdPolicy, confidence, indicator, snapshot
 
 UNUSED = -1
-"""Class of a clip whose confidence has never exceeded τ."""
+"""Placeholder class of a clip whose confidence has never exceeded τ."""
 
 
 class FlexMatch(ThresholdPolicy):

@@ -55,7 +55,7 @@ class ThresholdPolicy(HasOptions, ABC):
     def observe(self, labelled_probs_BK: Tensor) -> None:
         """Receive the student's class probabilities on the labelled clips of a step, before `targets` and `select`.
 
-        Called in steps with unlabelled clips only.
+        Called only in steps with unlabelled clips.
         """
 
     def targets(self, probs_BK: Tensor, *, learn: bool) -> Tensor:
@@ -63,7 +63,7 @@ class ThresholdPolicy(HasOptions, ABC):
 
         Args:
             probs_BK: Class probabilities; detached.
-            learn: Whether the policy's averages are updated, as in training; False if clips are only monitored.
+            learn: Whether to update the policy's averages, as in training; False if clips are only monitored.
         """
         return probs_BK
 
