@@ -1,7 +1,7 @@
-"""How is the documentation built? `make docs` turns these pages into HTML; warnings are errors, no network is asked.
+"""Sphinx configuration: `make docs` builds the pages as HTML, with warnings as errors and without network access.
 
-Tables that the code knows best (commands, keys of study files, tables and figures of a report) are not written by hand:
-a line ``<!-- generated: NAME -->`` in a page becomes what `generated.PARTS[NAME]` returns when the page is read.
+Tables of commands, study-file keys, report tables and figures are generated from the code: a line
+``<!-- generated: NAME -->`` in a page is replaced by the output of `generated.PARTS[NAME]` when the page is read.
 """
 
 from __future__ import annotations
@@ -41,23 +41,23 @@ templates_path: list[str] = []
 
 
 def fill(app: Any, page: str, source: list[str]) -> None:
-    """Put the generated parts into a page."""
+    """Insert the generated parts into a page."""
     source[0] = re.sub(r"<!-- generated: (\w+) -->", lambda match: PARTS[match[1]](), source[0])
 
 
 def inline_math(translator: Any, node: nodes.math) -> None:
-    """A formula in a sentence, as MathML: browsers draw it without a script."""
+    """An inline formula, as MathML, which browsers render without a script."""
     translator.body.append(tex2mathml(node.astext()))
     raise nodes.SkipNode
 
 
 def block_math(translator: Any, node: nodes.math_block) -> None:
-    """A formula of its own line."""
+    """A displayed formula."""
     translator.body.append(f'<div class="math">{tex2mathml(node.astext(), as_block=True)}</div>')
     raise nodes.SkipNode
 
 
 def setup(app: Any) -> None:
-    """Register the generated parts and the way formulas are drawn."""
+    """Register the generated parts and the rendering of formulas."""
     app.connect("source-read", fill)
     app.add_html_math_renderer("mathml", inline_renderers=(inline_math, None), block_renderers=(block_math, None))

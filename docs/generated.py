@@ -26,7 +26,7 @@ def commands() -> str:
 
 
 def verbs(group: click.Group, above: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], click.Command]]:
-    """All verbs below a group with the words that call them."""
+    """All commands of a group and its subgroups, each with its full name."""
     for name, command in sorted(group.commands.items()):
         names = (*above, name)
         if isinstance(command, click.Group):
@@ -43,17 +43,17 @@ def _command(names: tuple[str, ...], command: click.Command) -> str:
     parts = [f"## {' '.join(names)}", f"```text\n{' '.join(usage.split())}\n```", _sentences(command.help or "")]
     if records:
         rows = [(f"`{option}`", _sentences(text)) for option, text in records]
-        parts.append(_table(("option", "what it does"), rows))
+        parts.append(_table(("option", "description"), rows))
     return "\n\n".join(parts)
 
 
 def _sentences(text: str) -> str:
-    """Help as paragraphs on one line each."""
+    """Help text with each paragraph on one line."""
     return "\n\n".join(" ".join(part.split()) for part in text.split("\n\n"))
 
 
 def study_keys() -> str:
-    """Every key of a study file, a table for each group of keys."""
+    """Every key of a study file, in one table per group of keys."""
     parts = []
     for path, model in sections_of(StudyFile):
         schema = model.model_json_schema(by_alias=True)
@@ -64,12 +64,12 @@ def study_keys() -> str:
             default = "required" if info.is_required() else _default(info.get_default(call_default_factory=True))
             rows.append((f"`{key}`", allowed(property_, definitions), default, info.description or ""))
         title = f"### `{path}`" if path else "### The file"
-        parts.append(f"{title}\n\n{_table(('key', 'what may stand there', 'default', 'meaning'), rows)}")
+        parts.append(f"{title}\n\n{_table(('key', 'allowed values', 'default', 'meaning'), rows)}")
     return "\n\n".join(parts)
 
 
 def sections_of(model: type[Section], path: str = "") -> Iterator[tuple[str, type[Section]]]:
-    """A group of keys and all groups inside it, each with its place in a file."""
+    """A group of keys and all nested groups, each with its dotted path in the file."""
     yield path, model
     for name, info in model.model_fields.items():
         for wrapped, inner in _inner(info.annotation):
@@ -90,22 +90,22 @@ def _inner(annotation: Any) -> Iterator[tuple[str, type[Section]]]:
 
 
 def settings() -> str:
-    """Every setting of a recipe with its default, a table for each section."""
+    """Every setting of a recipe with its default, in one table per section."""
     groups: dict[str, list[tuple[str, ...]]] = {}
     for name in known_settings():
         section, _, leaf = name.rpartition(".")
         node, info = _schema()["$defs"]["Settings"]["properties"][name], _field(name)
         row = (f"`{leaf}`", allowed(node, _schema()["$defs"]), _setting_default(name, info), info.description or "")
         groups.setdefault(section, []).append(row)
-    head = ("setting", "what may stand there", "default", "meaning")
+    head = ("setting", "allowed values", "default", "meaning")
     return "\n\n".join(
-        f"### {f'`{section}.*`' if section else 'Above all sections'}\n\n{_table(head, rows)}"
+        f"### {f'`{section}.*`' if section else 'Top-level settings'}\n\n{_table(head, rows)}"
         for section, rows in groups.items()
     )
 
 
 def _setting_default(name: str, info: Any) -> str:
-    """A setting's default; inside a section that is absent by default, the default once it is present."""
+    """Default of a setting; in a section that is absent by default, the default if the section is present."""
     value = default_of(name)
     return _default(info.get_default() if value is None else value)
 
@@ -125,7 +125,7 @@ def _schema() -> dict[str, Any]:
 
 
 def allowed(node: Mapping[str, Any] | None, definitions: Mapping[str, Any]) -> str:
-    """A JSON schema in words."""
+    """Description of the values that a JSON schema allows."""
     if node is None:
         return ""
     if "$ref" in node:
@@ -167,7 +167,7 @@ def _number(node: Mapping[str, Any]) -> str:
 def _default(value: Any) -> str:
     """A default as written in a study file."""
     if isinstance(value, Section):
-        return "see there"
+        return "see below"
     if value is None or value in ({}, (), [], ""):
         return "–"
     if isinstance(value, str):
@@ -202,4 +202,4 @@ PARTS: dict[str, Callable[[], str]] = {
     "tables": tables,
     "figures": figures,
 }
-"""What a line `<!-- generated: NAME -->` of a page stands for."""
+"""Functions that generate the content of a line `<!-- generated: NAME -->` in a page."""

@@ -11,7 +11,7 @@ IMAGES = torch.tensor(DIGITS.images, dtype=torch.float32)[:, None] / 16.0
 
 
 class Digits(ags.Trainer):
-    """Adam on shuffled batches; the state of network and optimizer is saved after an epoch."""
+    """Trains with Adam on shuffled batches, and saves the state of network and optimizer."""
 
     class Options(ags.Options):
         """Number of channels of the first convolution, and the learning rate."""
@@ -29,7 +29,7 @@ class Digits(ags.Trainer):
 
     @classmethod
     def shared_epochs(cls, options):
-        return 10**6, ("channels", "lr")  # no epoch depends on how many follow
+        return 10**6, ("channels", "lr")  # no epoch depends on the number of later epochs
 
     def start(self, trial, saved):
         torch.manual_seed(trial.seed)

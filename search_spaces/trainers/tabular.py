@@ -15,7 +15,7 @@ TABLE = load_breast_cancer()
 
 
 class Tabular(ags.Trainer):
-    """One epoch fits the model."""
+    """Fits the model in a single epoch."""
 
     class Options(ags.Options):
         """The model and its settings."""
@@ -51,7 +51,7 @@ class Tabular(ags.Trainer):
         return self.model.predict_proba(self.rows(ids))
 
     def save(self, folder):
-        """Nothing is saved: a trial has one epoch, and an interrupted trial starts again."""
+        """Saves nothing: a trial has only one epoch, and an interrupted trial starts again."""
 
     def rows(self, ids):
         return TABLE.data[np.array([int(i) for i in ids])]

@@ -1,4 +1,4 @@
-"""The cells of the page "In a notebook" run in sequence and install no signal handler."""
+"""The cells of the page "Python and notebooks" run in sequence and install no signal handler."""
 
 from __future__ import annotations
 
