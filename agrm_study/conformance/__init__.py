@@ -1,1 +1,1 @@
-"""Conformance checks of each kind of part, for shipped and user-defined parts."""
+"""Conformance checks for each kind of part, shipped or user-defined."""

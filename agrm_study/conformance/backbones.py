@@ -1,4 +1,4 @@
-"""Conformance checks of backbones."""
+"""Conformance checks for backbones."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def evaluation_is_repeatable(name: str) -> None:
 
 
 def evaluation_leaves_state_alone(name: str) -> None:
-    """Evaluation does not change weights and buffers."""
+    """Evaluation does not change weights or buffers."""
     network = network_of(name).eval()
     before = {key: value.clone() for key, value in network.state_dict().items()}
     with torch.no_grad():
@@ -142,7 +142,7 @@ def evaluation_leaves_state_alone(name: str) -> None:
 
 
 def a_copy_is_independent(name: str) -> None:
-    """A deep copy gives the same outputs and shares no weights."""
+    """A deep copy gives the same outputs and does not share weights with the original."""
     network = network_of(name).eval()
     twin = copy.deepcopy(network)
     with torch.no_grad():

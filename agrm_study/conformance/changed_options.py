@@ -1,4 +1,4 @@
-"""Alternative values of a part's options, for checks of the effect of options."""
+"""Alternative values for a part's options, used to check the effect of each option."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from agrm_study.study.parts.options import Options
 
 
 def changed_options(model: type[Options]) -> Iterator[tuple[str, Any]]:
-    """Each option with one valid value other than its default; options with free text and groups of options are
-    omitted."""
+    """Each option with one valid value other than its default; free-text options and groups of options are omitted."""
     for option, field in model.model_fields.items():
         for value in _others(field.annotation, field.default):
             try:

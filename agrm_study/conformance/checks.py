@@ -1,4 +1,4 @@
-"""Runs the conformance checks of one part."""
+"""Runs the conformance checks for one part."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def must(holds: object, reason: str) -> None:
 
 
 def checks_of(kind: str) -> tuple[Check, ...]:
-    """The checks of a kind of part; the first line of a check's docstring states the requirement."""
+    """The checks for a kind of part; the first line of a check's docstring states the requirement."""
     found: tuple[Check, ...] = import_module(SUITES[kind]).CHECKS
     return found
 
@@ -60,7 +60,7 @@ def promise_of(check: Check) -> str:
 
 
 def check_part(kind: str, name: str) -> Iterator[Checked]:
-    """Run the checks of a part, one after the other; any exception raised by the part fails the check.
+    """Run the checks for a part, one after the other; any exception raised by the part fails the check.
 
     Args:
         kind: A key of `SUITES`.

@@ -1,4 +1,4 @@
-"""Conformance checks of figures."""
+"""Conformance checks for figures."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def has_its_name_and_a_question(name: str) -> None:
 
 
 def draws_a_frozen_value(name: str) -> None:
-    """With complete, sparse or missing records, `info` returns a frozen value, or None if there is nothing to draw."""
+    """With complete, sparse or no records, `info` returns a frozen dataclass, or None if there is nothing to draw."""
     for state in STATES:
         m = made_measurements(state)
         kind = figure_kind(name)
@@ -41,7 +41,7 @@ def draws_a_frozen_value(name: str) -> None:
 
 
 def is_equal_each_time(name: str) -> None:
-    """Equal records give identical files in every format."""
+    """Identical records give identical files in every format."""
     m = made_measurements("complete")
     kind = figure_kind(name)
     info = kind.info(m)

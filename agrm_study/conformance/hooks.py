@@ -1,4 +1,4 @@
-"""Conformance checks of hooks."""
+"""Conformance checks for hooks."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def has_a_docstring(name: str) -> None:
 
 
 def every_trial_has_one_entry(name: str) -> None:
-    """Every requested trial, including failed ones, has an entry with the stamp of its record."""
+    """Every trial to be exported, including failed ones, has an entry with the stamp of its record."""
     with _results([]) as root:
         log_study(root, name)
         found, wanted = _stamps(name, root), _wanted(name, root)
@@ -59,7 +59,7 @@ def every_trial_has_one_entry(name: str) -> None:
 
 
 def a_second_time_writes_nothing(name: str) -> None:
-    """Logging a study again writes nothing."""
+    """Logging a study again does not write anything."""
     with _results([]) as root:
         first = log_study(root, name)
         again = log_study(root, name)
@@ -85,7 +85,7 @@ def the_place_is_followed(name: str) -> None:
         before = {path for path in root.rglob("*") if path.is_file()}
         log_study(root, name, str(Path(out) / "log"))
         must({path for path in root.rglob("*") if path.is_file()} == before, "files of the results folder changed")
-        must(_stamps(name, root, str(Path(out) / "log")), "no entry is found there")
+        must(_stamps(name, root, str(Path(out) / "log")), "no entry is found in `out`")
 
 
 CHECKS = (

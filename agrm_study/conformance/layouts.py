@@ -1,4 +1,4 @@
-"""Conformance checks of video layouts."""
+"""Conformance checks for video layouts."""
 
 from __future__ import annotations
 
@@ -34,21 +34,21 @@ def is_described(name: str) -> None:
 
 
 def finds_its_example(name: str) -> None:
-    """The layout finds the two videos of its example, sorted by clip id, with absolute paths of existing files."""
+    """The layout finds the two videos in its example, sorted by clip id, with absolute paths of existing files."""
     with _laid(name) as root:
         found = layout_of(name).find(root, Options())
-        must(len(found) == 2, f"it finds {len(found)}")
-        must([f.clip_id for f in found] == sorted(f.clip_id for f in found), "they are not sorted by clip id")
-        must(len({f.subject_id for f in found}) == 2, "they do not belong to two subjects")
+        must(len(found) == 2, f"it finds {len(found)} videos")
+        must([f.clip_id for f in found] == sorted(f.clip_id for f in found), "the videos are not sorted by clip id")
+        must(len({f.subject_id for f in found}) == 2, "the videos do not belong to two subjects")
         must(all(f.path.is_absolute() and f.path.is_file() for f in found), "a path is not absolute or not a file")
-        must({f.source for f in found} == {layout_of(name).name}, "their source is not the layout's name")
+        must({f.source for f in found} == {layout_of(name).name}, "the source of a video is not the layout's name")
 
 
 def index_is_a_manifest(name: str) -> None:
     """The result of indexing is a valid manifest, even if no video can be read."""
     with _laid(name) as root:
         records = layout_of(name).index(root)
-        must([record.frames for record in records] == [0, 0], "files that are not videos have frames")
+        must([record.frames for record in records] == [0, 0], "files that are not videos are indexed with frames")
         written = write_manifest(records, root.parent / "out")
         must(read_manifest(written).clips == tuple(records), "the manifest differs after writing and reading")
 

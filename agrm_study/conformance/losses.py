@@ -1,4 +1,4 @@
-"""Conformance checks of supervised losses."""
+"""Conformance checks for supervised losses."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def is_a_scalar_with_gradient(name: str) -> None:
         loss = loss_of(name, task)
         outputs, labels = example(loss, task)
         found = loss(outputs.requires_grad_(), labels)
-        must(found.shape == () and found.dtype == torch.float32, f"it is {found.dtype} of {tuple(found.shape)}")
+        must(found.shape == () and found.dtype == torch.float32, f"it is {found.dtype} with shape {tuple(found.shape)}")
         must(found.item() >= 0, f"it is {found.item():g}")
         found.backward()  # type: ignore[no-untyped-call]
         assert outputs.grad is not None
@@ -71,7 +71,7 @@ def descent_helps(name: str) -> None:
             loss(learned, labels).backward()  # type: ignore[no-untyped-call]
             optimizer.step()
         end = loss.log_probs(learned).gather(1, labels[:, None]).mean()
-        must(end > start, f"their mean log probability goes from {start:.3f} to {end:.3f}")
+        must(end > start, f"their mean log probability changes from {start:.3f} to {end:.3f}")
 
 
 def gradient_is_the_numerical_one(name: str) -> None:
@@ -93,13 +93,13 @@ def half_precision_is_computed_in_float32(name: str) -> None:
         with torch.autocast("cpu", dtype=dtype):
             found, log_probs = loss(halves, labels), loss.log_probs(halves)
         must(found.dtype == log_probs.dtype == torch.float32, f"under autocast they are {found.dtype}")
-        must(loss(halves, labels).dtype == torch.float32, f"the loss of {dtype} is {loss(halves, labels).dtype}")
+        must(loss(halves, labels).dtype == torch.float32, f"with {dtype} the loss is {loss(halves, labels).dtype}")
         must(torch.allclose(found, loss(halves.float(), labels)), "the loss differs from the loss in float32")
         must(torch.allclose(log_probs, loss.log_probs(halves.float())), "log_probs differ from float32 log_probs")
 
 
 def extreme_outputs_stay_finite(name: str) -> None:
-    """Extreme outputs give a finite loss, gradient and probabilities."""
+    """Extreme outputs give a finite loss, finite gradients and finite probabilities."""
     loss = loss_of(name)
     size = 1.0 if name == "arcface" else 1e4
     pattern = torch.tensor([[1.0, -1.0, 1.0], [-1.0, 1.0, -1.0]])[:, : loss.n_outputs(3)]
@@ -121,7 +121,7 @@ def the_device_is_not_asked(name: str) -> None:
 
 
 def nothing_is_random(name: str) -> None:
-    """Equal inputs give bitwise equal losses, and no random number is drawn."""
+    """Identical inputs give bitwise identical losses, and no random numbers are drawn."""
     before = torch.get_rng_state()
     loss = loss_of(name)
     outputs, labels = example(loss)

@@ -43,12 +43,12 @@ resources: {cpu: 1, gpu: 0}
 """
 
 SITES = 8
-"""Number of sites in a study whose folds keep sites together."""
+"""Number of sites in a study whose folds consist of whole sites."""
 SKILL = {"AGRM": 1.5, "w/o MTM": 1.1, "w/o SHPM": 1.25, "w/o both": 0.9}
 
 
 def trial_id(arm: str, task: str, *seed: object) -> str:
-    """Synthetic trial id, from the arm, the task, the seed and the fold."""
+    """Synthetic trial id, composed of the arm, the task, the seed and the fold."""
     return hashlib.sha256("/".join(map(str, (arm, task, *seed))).encode()).hexdigest()[:16]
 
 
@@ -126,8 +126,8 @@ def split_of(fold: Fold | None) -> str:
 
 
 def in_parts(people: Sequence[dict[str, Any]], study: Study, fold: Fold | None) -> list[dict[str, Any]]:
-    """The rows with their parts in a fold, which tests whole sites if the study requests it; unchanged for a single
-    split."""
+    """The rows with their parts in a fold; the test part consists of whole sites if the study requests it. Unchanged
+    for a single split."""
     if fold is None or study.splits is None:
         return list(people)
     labelled = [row for row in people if row["label"] is not None]
@@ -150,8 +150,8 @@ def labels_of(study: Study) -> tuple[str, ...]:
 
 
 def person_rows(subjects: int, labels: Sequence[str] = LABELS, sites: int = 0) -> list[dict[str, Any]]:
-    """Rows of the `subjects` record: `subjects` test subjects, other parts in proportion, labels in rotation and, if
-    there are sites, consecutive blocks of one subject per label at each site."""
+    """Rows of the `subjects` record: `subjects` test subjects, with the sizes of other parts in proportion and labels
+    assigned in rotation. If there are sites, each block of one subject per label is assigned to the next site."""
     rng = np.random.default_rng(0)
     rows: list[dict[str, Any]] = []
     for part, n in (("train", 3 * subjects), ("val", subjects // 2), ("test", subjects)):

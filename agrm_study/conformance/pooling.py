@@ -1,4 +1,4 @@
-"""Conformance checks of pooling layers."""
+"""Conformance checks for pooling layers."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _always(check: Callable[[Pooling, str], None], name: str) -> None:
         try:
             check(layer_of(name, temporal=temporal), temporal)
         except Broken as broken:
-            raise Broken(f"with temporal: {temporal} {broken}") from None
+            raise Broken(f"with temporal: {temporal}, {broken}") from None
 
 
 def has_a_docstring(name: str) -> None:
@@ -40,7 +40,7 @@ def has_a_docstring(name: str) -> None:
 
 
 def holds_no_parameters(name: str) -> None:
-    """The layer has no parameters and no buffers."""
+    """The layer has no parameters or buffers."""
     must(layer_of(name).state_dict() == {}, f"it has {', '.join(layer_of(name).state_dict())}")
 
 
@@ -102,7 +102,7 @@ def gradients_reach_the_features(name: str) -> None:
 
 
 def clips_do_not_mix(name: str) -> None:
-    """Clips and features do not mix."""
+    """Different clips do not affect each other, and neither do different features."""
 
     def check(layer: Pooling, temporal: str) -> None:
         together = layer(features(batch=2))

@@ -1,4 +1,4 @@
-"""Conformance checks of threshold policies."""
+"""Conformance checks for threshold policies."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def weights_are_weights(name: str) -> None:
             given, given_ids = probs.clone(), ids.clone()
             weights = policy.select(probs.requires_grad_(), ids)
             must(weights.shape == (8,), f"the shape is {tuple(weights.shape)}")
-            must(weights.dtype == torch.float32, f"they are {weights.dtype}")
+            must(weights.dtype == torch.float32, f"their dtype is {weights.dtype}")
             must(not weights.requires_grad, "they have a gradient; use `probs_BK.detach()`")
             must(((weights >= 0) & (weights <= 1)).all(), f"they lie in [{weights.min():g}, {weights.max():g}]")
             must(torch.equal(probs, given) and torch.equal(ids, given_ids), "the inputs change")
@@ -57,7 +57,7 @@ def confidence_is_never_punished(name: str) -> None:
 
 
 def state_is_restored(name: str) -> None:
-    """A policy restored from its state gives bitwise equal weights, and a saved state does not change afterwards."""
+    """A policy restored from its state gives bitwise identical weights, and a saved state does not change later."""
     steps = batches(8)
     policy = policy_of(name)
     for step in steps[:4]:
@@ -71,12 +71,12 @@ def state_is_restored(name: str) -> None:
         other = policy_of(name)
         other.load_state_dict(given)
         for step, want in zip(steps[4:], expected, strict=True):
-            must(torch.equal(other.select(*step), want), f"after restoring a state {what} the weights differ")
-        must(other.threshold() == policy.threshold(), f"after restoring a state {what} the threshold differs")
+            must(torch.equal(other.select(*step), want), f"after restoring a state {what}, the weights differ")
+        must(other.threshold() == policy.threshold(), f"after restoring a state {what}, the threshold differs")
 
 
 def nothing_is_random(name: str) -> None:
-    """Equal inputs give equal weights, and no random number is drawn."""
+    """Identical inputs give identical weights, and no random numbers are drawn."""
     before = torch.get_rng_state()
     first, second = policy_of(name), policy_of(name)
     must(all(torch.equal(first.select(*step), second.select(*step)) for step in batches(5)), "weights differ")
@@ -89,7 +89,7 @@ def half_precision_is_judged_in_float32(name: str) -> None:
     for probs, ids in batches(4):
         half = probs.to(torch.bfloat16)
         close = torch.allclose(halves.select(half, ids), singles.select(half.float(), ids), rtol=1.3e-6, atol=1e-5)
-        must(close, "weights of bfloat16 and of the same values in float32 differ")
+        must(close, "weights differ between bfloat16 probabilities and the same values in float32")
 
 
 def small_batches_pass(name: str) -> None:
@@ -102,13 +102,13 @@ def small_batches_pass(name: str) -> None:
 
 
 def no_unlabelled_clips_pass(name: str) -> None:
-    """The policy has a threshold even without unlabelled clips."""
+    """The policy returns a threshold even without unlabelled clips."""
     found = build_policy(Threshold(policy=name), 3, 0).threshold()
     must(0.0 <= found <= 1.0, f"the threshold is {found:g}")
 
 
 def the_device_is_not_asked(name: str) -> None:
-    """Selecting never waits for a value from the device (`.item()`, `if tensor:`, `float(tensor)`)."""
+    """Selection never waits for a value from the device (`.item()`, `if tensor:`, `float(tensor)`)."""
     policy = policy_of(name)
     for probs, ids in batches(2):
         must(policy.select(probs.to("meta"), ids.to("meta")).device.type == "meta", "weights are on a different device")

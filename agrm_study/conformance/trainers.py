@@ -1,4 +1,4 @@
-"""Conformance checks of trainers."""
+"""Conformance checks for trainers."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def trained(name: str, *, pause: bool = False) -> NDArray[np.floating[Any]]:
 
 
 def results_of(trainer: Trainer, trial: Trial, first: int, last: int) -> list[tuple[bytes, bytes]]:
-    """Train epochs `first` to `last`; return what a study records: loss, and predictions on the validation samples."""
+    """Train epochs `first` to `last`; return the recorded values: loss, and predictions on the validation samples."""
     found = []
     for epoch in range(first, last + 1):
         loss = training_loss(trainer.run_epoch(epoch), epoch, type(trainer).__name__)
@@ -113,7 +113,7 @@ def has_a_docstring(name: str) -> None:
 def samples_are_valid(name: str) -> None:
     """Samples are a list of `ags.Sample` that a study accepts, with at least two labels."""
     manifest = trainer_manifest(name, Path(), write=False)
-    must(len({clip.label for clip in manifest.clips}) > 1, "all have the same label")
+    must(len({clip.label for clip in manifest.clips}) > 1, "all samples have the same label")
 
 
 def data_are_the_same_each_time(name: str) -> None:
@@ -135,12 +135,15 @@ def samples_are_judged_one_by_one(name: str) -> None:
     ids = trial_of(name).val[:5]
     together = np.asarray(trainer.predict(ids))
     alone = np.concatenate([np.asarray(trainer.predict((sample,))) for sample in ids])
-    must(np.allclose(together, alone, atol=1e-5), "it differs between a batch and a single sample")
+    must(np.allclose(together, alone, atol=1e-5), "predictions for a sample differ between a batch and a single sample")
 
 
 def equal_seeds_give_equal_results(name: str) -> None:
     """Two training runs with the same seed give equal predictions."""
-    must(np.array_equal(trained(name), _straight(name)), "they differ; seed all random numbers with `trial.seed`")
+    must(
+        np.array_equal(trained(name), _straight(name)),
+        "they differ; seed all random number generators with `trial.seed`",
+    )
 
 
 def a_resumed_training_is_the_same(name: str) -> None:
@@ -156,7 +159,7 @@ def declared_epochs_are_shared(name: str) -> None:
     points: list[dict[str, Any]] = [{}, *({option: value} for option, value in changed.items())]
     own = next((point for point in points if declaration(name, point, MOST_SHARED).last), None)
     if own is None:
-        raise Broken("no epoch is declared with the default options, or with a different value of one of them")
+        raise Broken("no epoch is declared for the default options, or after changing one of them")
     declared = declaration(name, own, MOST_SHARED)
     unnamed = [option for option in changed if option not in {*declared.names, *own}]
     for option in [*unnamed, *({EPOCHS_NAME} - declared.names)]:
@@ -170,16 +173,19 @@ def declared_epochs_are_shared(name: str) -> None:
             rows = results_of(shared, longer, 1, last)
             rows += results_of(continued(name, shared, own, trial), trial, last + 1, last + 1)
             differs = next((epoch for epoch in range(last + 1) if rows[epoch] != alone[epoch]), None)
-            must(differs is None, f"epoch {(differs or 0) + 1} differs if they use a different value of `{option}`")
+            must(
+                differs is None,
+                f"epoch {(differs or 0) + 1} differs between trials with different values of `{option}`",
+            )
 
 
 def losses_are_numbers(name: str) -> None:
-    """`run_epoch` returns the training loss as `loss`, a finite number, or nothing."""
+    """`run_epoch` returns the training loss as `loss`, a finite number, or returns nothing."""
     training_loss(_first_epoch(name)[1], 1, short_name(name))
 
 
 def weights_can_be_kept(name: str) -> None:
-    """`weights` returns NumPy arrays by name, or nothing."""
+    """`weights` returns NumPy arrays by name, or returns nothing."""
     weights_file(_first_epoch(name)[0].weights(), short_name(name))
 
 

@@ -34,7 +34,7 @@ def choose(
 ) -> list[Choice]:
     """Select the subjects to show, class by class; ties are resolved in favour of the earlier subject.
 
-    Of the N subjects per class, a third (at least one if N ≥ 2) are mistakes. If a class has too few correct or
+    Of the N subjects per class, a third (at least one if N ≥ 2) are misclassified. If a class has too few correct or
     misclassified subjects, fewer are shown; neither kind replaces the other.
 
     Args:

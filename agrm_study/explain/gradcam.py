@@ -46,7 +46,7 @@ def grad_cam(
     kept: list[Tensor] = []
 
     def keep(_module: nn.Module, _inputs: object, output: Tensor) -> Tensor:
-        # The graph starts at the features, so that earlier blocks need no gradients.
+        # The graph starts at the features, so earlier blocks do not need gradients.
         kept.append(output.detach().requires_grad_())
         return kept[0]
 

@@ -32,7 +32,7 @@ from agrm_study.training.temperature import subject_log_probs
 
 TOLERANCE: Final[Mapping[str, float]] = {"fp32": 0.01, "bf16": 0.1, "fp16": 0.05}
 """Maximum deviation from the recorded logits, relative to the largest logit, by training precision. Differences between
-devices and library versions are within this tolerance; differences caused by other weights or data are not."""
+devices and library versions are within this tolerance; differences caused by different weights or data are not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +115,7 @@ def reload_trial(trial: FinishedTrial, data: Data, recorded: pd.DataFrame, devic
     planned = (trial.data_fingerprint, trial.split_fingerprint)
     if found != planned:
         raise InputError(
-            "the data must be the same as in training",
+            "the data must be the same as during training",
             where=data.manifest.path,
             given=f"fingerprints {', '.join(found)}",
             allowed=", ".join(planned),

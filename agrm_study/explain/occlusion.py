@@ -33,7 +33,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegionEffect:
-    """Effect of hiding one region of one clip; if the region is outside the crop, all values but `area` are NaN.
+    """Effect of hiding one region of one clip; if the region is outside the crop, all values except `area` are NaN.
 
     Attributes:
         area: Fraction of the clip's pixels.
@@ -128,7 +128,7 @@ def deletion_curve(
 
     The random order is obtained by shuffling the cells of the map and resizing it in the same way. Deleting individual
     random pixels would not be comparable, because it changes the clip differently. Requires one forward pass per
-    fraction and order, except for the ends of the curves.
+    fraction and order, except at the ends of the curves.
 
     Args:
         predict: Computes the logits of variants of the clip.

@@ -49,8 +49,8 @@ BANDS: Final[dict[BoxKind, Bands]] = {
         rows={"trunk": (0.18, 0.47), "thigh": (0.47, 0.64), "knee": (0.64, 0.79), "lower leg": (0.79, 1.0)},
         columns=(0.0, 1.0),
     ),
-    # Boxes of synthetic figures are squares from the waist to the soles, with the figure in their middle columns; they
-    # contain only the waist and hips of the trunk. Positions of the drawn joints, relative to the height: hips
+    # Boxes of synthetic figures are squares from the waist to the soles, with the figure in their middle columns; of
+    # the trunk, they contain only the waist and hips. Positions of the drawn joints, relative to the height: hips
     # 0.06–0.14, knees 0.40–0.51, ankles 0.60–0.87 (2nd to 98th percentile, including the simulated detection error).
     "legs": Bands(
         rows={"trunk": (0.0, 0.14), "thigh": (0.14, 0.37), "knee": (0.37, 0.56), "lower leg": (0.56, 1.0)},

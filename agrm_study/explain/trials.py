@@ -94,7 +94,7 @@ class FinishedTrials:
         """The trial whose id starts with a prefix.
 
         Raises:
-            InputError: If no trial or several trials match, or the trial is a search trial.
+            InputError: If no trial or more than one trial matches, or the trial is a search trial.
         """
         ids = list(self._rows)
         found = [name for name in ids if name.startswith(prefix)]
@@ -113,7 +113,7 @@ class FinishedTrials:
         )
 
     def by_cell(self, arm: str, seed: int | None, task: str | None) -> FinishedTrial:
-        """The trial of an arm (in a study with folds, of fold 0); task and seed default to the first ones of the arm.
+        """The trial of an arm (in a study with folds, of fold 0); by default, with the arm's first task and seed.
 
         Raises:
             InputError: If the arm, task or seed is unknown, or the trial has not finished.

@@ -80,7 +80,7 @@ def model_card(model: ModelRecipe, choice: Choice, study: Study) -> str:
                     for part, title in _PARTS.items()
                     if model.trial_id in choice.scores[part]
                 ),
-                "synthetic": "yes: rendered figures, not children" if recipe.data.synthetic is not None else None,
+                "synthetic": "yes: rendered walkers, not children" if recipe.data.synthetic is not None else None,
             }
         ),
         "## Evaluation",

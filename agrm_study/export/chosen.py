@@ -109,7 +109,7 @@ class FinishedStudy:
         """The trial whose id starts with a prefix.
 
         Raises:
-            InputError: If no trial or several trials match.
+            InputError: If no trial or more than one trial matches.
         """
         found = sorted(name for name in self._rows if name.startswith(prefix))
         if len(found) != 1:
@@ -184,7 +184,7 @@ class FinishedStudy:
             raise InputError(
                 why_without_weights(self.location, choice.trial_id),
                 where=file.path,
-                hint="Export another seed (--seed), or run the study in a new folder with `keep_weights: all`.",
+                hint="Export a different seed (--seed), or run the study in a new folder with `keep_weights: all`.",
             )
         check_weights(content, choice.row["weights_digest"], file.path)
         return content

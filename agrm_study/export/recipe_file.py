@@ -44,7 +44,7 @@ class ModelRecipe:
         recipe: All settings of the training run; paths and subject names are not written.
         data_fingerprint, split_fingerprint: Fingerprints of the training data and split.
         code_version: Version of the training code.
-        weights_sha256: SHA-256 of ``model.safetensors``, hexadecimal.
+        weights_sha256: SHA-256 of ``model.safetensors``, as hexadecimal digits.
     """
 
     study: str

@@ -1,4 +1,4 @@
-"""Preprocesses a video that has no manifest in the same way as for a clip store.
+"""Preprocessing of a video that is not in a manifest, identical to the preprocessing for a clip store.
 
 Runs in a child process that may be killed, so that a hanging decoder affects only one video.
 """

@@ -59,10 +59,10 @@ def export(study: FinishedStudy, choice: Choice, out: Path) -> Exported:
     validation = choice.scores["val"].get(choice.trial_id)
     if validation is None:
         raise InputError(
-            "the ledger has no validation predictions of this trial, which are needed to fit the temperature",
+            "the ledger has no validation predictions for this trial, which are needed to fit the temperature",
             where=study.name,
             given=choice.trial_id,
-            hint="Export another seed of the arm (--seed).",
+            hint="Export a different seed of the arm (--seed).",
         )
     recipe = ModelRecipe(
         study=study.study.name,

@@ -83,7 +83,7 @@ class Hook(ABC):
 
     @abstractmethod
     def _place(self, out: str | None) -> str:
-        """The location to write to; `out` is the user's choice."""
+        """The location to write to; `out` is the location requested by the user."""
 
     @abstractmethod
     def _open(self) -> None:

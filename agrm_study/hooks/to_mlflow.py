@@ -85,7 +85,7 @@ class MlflowHook(Hook):
             )
         except MlflowException as fault:
             raise InputError(
-                "MLflow cannot be used here", field="--out", given=self.out, hint=str(fault).strip().splitlines()[0]
+                "MLflow cannot use this store", field="--out", given=self.out, hint=str(fault).strip().splitlines()[0]
             ) from None
         if found is not None and found.lifecycle_stage != "active":
             raise InputError(

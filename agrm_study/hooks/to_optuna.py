@@ -32,7 +32,7 @@ class OptunaHook(Hook):
     Optuna does not allow changes to finished trials, so a trial that failed and was rerun has one entry per attempt. It
     also does not allow different choices or a different scale in the same study: after such a change of the space, the
     trials are written to a new Optuna study, ``NAME (space 2)``, in the same storage. A dimension whose bounds or
-    choices exclude the value of a trial is left out of its entry. A point with several seeds has one entry per seed.
+    choices exclude a trial's value is omitted from its entry. A point with several seeds has one entry per seed.
     """
 
     name: ClassVar[str] = "optuna"
@@ -121,7 +121,7 @@ class OptunaHook(Hook):
                 hint="Choose another storage.",
             )  # fmt: skip
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Optuna marks names of objectives as experimental
+            warnings.simplefilter("ignore")  # Optuna marks metric names as experimental
             self._optuna.set_metric_names(list(self._search.metric))
 
     def _study_of_this_space(self, storage: Any) -> optuna.Study:

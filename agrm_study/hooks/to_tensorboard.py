@@ -37,7 +37,7 @@ class TensorBoardHook(Hook):
                 shutil.rmtree(file.parent)
         words = (str(trial.record["arm"]), str(trial.record["task"]), f"seed-{trial.record['seed']}")
         run = Path(self.out).joinpath(*(_file_name(word) for word in words[:-1]), f"{words[-1]}-{trial.trial_id[:8]}")
-        if run.exists():  # left behind by an interrupted call, without a mark
+        if run.exists():  # left by an interrupted call, without a marker file
             shutil.rmtree(run)
         run.mkdir(parents=True)
         writer = EventFileWriter(str(run))

@@ -47,7 +47,7 @@ class TrialLog:
     Attributes:
         record: The `trials` record without null columns.
         factors: The settings that vary, by dotted name.
-        curves: Values by epoch and name (``val/teacher/macro_f1``); missing values are absent.
+        curves: Values by epoch and name (``val/teacher/macro_f1``); missing values are omitted.
         final: Metrics of the reported network at the best epoch: ``val/…`` and, in the final phase, ``test/…``.
         objective_curve: Validation metrics of the network that selects epochs: epoch → metric → value.
         stamp: Hash of the record.
@@ -74,7 +74,7 @@ class TrialLog:
 
     @property
     def failed(self) -> bool:
-        """Whether the trial has failed."""
+        """Whether the trial failed."""
         return bool(self.record["status"] == "failed")
 
     @property

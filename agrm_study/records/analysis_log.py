@@ -1,6 +1,6 @@
-"""Log of the analysis settings before the first test record, and of every later change: ``analysis.json``.
+"""Log of the analysis settings fixed before the first test record, and of every later change: ``analysis.json``.
 
-The comparisons, metrics and margins must not depend on results on the test part. Each entry contains the settings,
+The comparisons, metrics and margins must not depend on results from the test part. Each entry contains the settings,
 their hash, and the number of final trials that had finished when it was written.
 """
 
@@ -28,7 +28,7 @@ class AnalysisEntry:
 
     Attributes:
         settings: Reference, metric, families and similar settings, by name.
-        digest: Hash of the settings, the previous entry's digest, and the number of trials.
+        digest: Hash of the settings, the previous entry's digest, and `tested`.
         tested: Number of final trials finished at that time.
         written_at: UTC, ISO 8601.
     """
@@ -79,11 +79,11 @@ def fix_analysis(results: str | Path | Location, settings: Mapping[str, Any]) ->
 
 
 def analysis_changes(results: str | Path | Location, settings: Mapping[str, Any]) -> list[str]:
-    """Sentences about settings that were fixed or changed after a test record was written.
+    """Descriptions of settings that were fixed or changed after a test record was written.
 
     Args:
         results: Results folder.
-        settings: Settings of the report.
+        settings: Settings used by the report.
     """
     entries = read_analysis(results)
     if not entries:

@@ -29,7 +29,7 @@ _ORDER: Final[dict[Kind, tuple[str, ...]]] = {
     "epochs": ("trial_id", "epoch"),
     "trials": ("trial_id",),
 }
-"""Sort keys: rows that are read together are adjacent, so that readers skip row groups of other parts and networks."""
+"""Sort keys: rows that are read together are adjacent, so readers can skip row groups of other parts and networks."""
 AT_ONCE: Final = 500
 """Number of trials per compacted file; bounds the memory use of a compaction."""
 ROW_GROUP: Final = 65_536

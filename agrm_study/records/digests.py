@@ -1,9 +1,9 @@
 """Digests of records, computed from a byte representation that does not depend on how Arrow or Parquet stores them.
 
-The byte representation of a group of rows (for example, a trial's epochs) sorts the rows by key and contains,
-for each column in the order of the schema, its name, a mask of the rows with a value (if a value is missing), and
+The byte representation of a group of rows (for example, a trial's epochs) sorts the rows by their keys and contains,
+for each column in the order of the schema, its name, a mask of the rows with a value (if any value is missing), and
 the values: little-endian numbers, strings as the first 16 bytes of the SHA-256 of their UTF-8 encoding, lists as their
-lengths followed by their values. A column without any value is left out, so that a column added by a later version does
+lengths followed by their values. A column without any values is omitted, so that a column added by a later version does
 not change the digest of older rows.
 """
 
@@ -24,7 +24,7 @@ from agrm_study.records.schemas import SCHEMAS, Kind
 
 Bytes = NDArray[np.uint8]
 HEX: Final = 32
-"""Hexadecimal digits of a digest."""
+"""Number of hexadecimal digits in a digest."""
 _TEXT: Final = 16
 
 ORDER: Final[Mapping[Kind, tuple[str, ...]]] = {
@@ -44,7 +44,7 @@ _OUTSIDE: Final[Mapping[Kind, frozenset[str]]] = {
 
 
 def hashed_columns(kind: Kind) -> tuple[str, ...]:
-    """Columns whose values the digest of a kind covers, in the order of the schema."""
+    """Columns covered by the digest of a kind of record, in the order of the schema."""
     return tuple(name for name in SCHEMAS[kind].names if name not in _OUTSIDE[kind])
 
 
@@ -55,7 +55,7 @@ def digests(table: pa.Table, kind: Kind, group: str, suffix: str = "") -> dict[s
         table: Rows with the `hashed_columns` of the kind and the column that identifies the group, in any order.
         kind: Kind of records.
         group: Column that identifies the group: ``trial_id`` or ``split_fingerprint``.
-        suffix: Hashed after the group's name (the part and network of a block of predictions).
+        suffix: Text hashed after the group's name (the part and network of a block of predictions).
     """
     if not table.num_rows:
         return {}

@@ -16,7 +16,7 @@ from agrm_study.records.location import Location
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiskUse:
-    """Bytes of a results folder.
+    """Disk use of a results folder in bytes.
 
     Attributes:
         records: Records of trials and splits.
@@ -34,7 +34,7 @@ class DiskUse:
 
 
 def disk_use(results: str | Path | Location) -> DiskUse:
-    """Disk use of a results folder, from the sizes of its files; links are not followed.
+    """Disk use of a results folder, computed from the sizes of its files; links are not followed.
 
     Raises:
         OSError: If the object store does not respond.
@@ -46,7 +46,7 @@ def disk_use(results: str | Path | Location) -> DiskUse:
 
 
 def file_sizes(folder: Location) -> dict[str, int]:
-    """Bytes of every file below a folder, by its path relative to the folder; empty if the folder does not exist."""
+    """Size in bytes of every file below a folder, by path relative to it; empty if the folder does not exist."""
     if folder.is_local:
         return _local_sizes(Path(folder.path))
     found = folder.filesystem.get_file_info(fs.FileSelector(folder.path, allow_not_found=True, recursive=True))

@@ -25,7 +25,7 @@ ROBUSTNESS: Final = "robustness"
 FILE: Final = "set.json"
 VERSION: Final = 1
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
-"""Pattern for the name of an external set, which is also the name of a folder and a part."""
+"""Pattern for the name of an external set, which also serves as the name of a folder and of a part."""
 SEVERITIES: Final = (1, 2, 3, 4, 5)
 
 
@@ -37,9 +37,9 @@ class EvaluatedSet:
         name: Name of the external set, or ``robustness``.
         manifest: Manifest of the set.
         data_fingerprint: Fingerprint of the manifest.
-        clips, subjects: Numbers of labelled clips and of their subjects; 0 for the test part of the study.
+        clips, subjects: Numbers of labelled clips and their subjects; 0 for the test part of the study.
         notes: Facts about the set that a reader should know, one sentence each.
-        distinct_subjects: Whether equal subject ids were declared to refer to different people.
+        distinct_subjects: Whether identical subject ids were declared to refer to different people.
         definition: Version of the corruption definitions; 0 for an external set.
         seed: Seed of the corruptions.
     """
@@ -95,7 +95,7 @@ def has_robustness(results: str | Path | Location) -> bool:
 
 
 def evaluation_folders(results: str | Path | Location) -> dict[str, Location]:
-    """Folders with evaluations, by their path within the results folder."""
+    """Folders with evaluations, by path relative to the results folder."""
     found = {f"{EXTERNAL}/{name}": external_folder(results, name) for name in external_names(results)}
     if has_robustness(results):
         found[ROBUSTNESS] = robustness_folder(results)
@@ -113,13 +113,13 @@ def corrupted_part(kind: str, severity: int) -> str:
 
 
 def corruption_of(part: str) -> tuple[str, int] | None:
-    """Corruption and severity in the name of a part; None if the part does not consist of corrupted copies."""
+    """Corruption and severity encoded in the name of a part; None if the part does not consist of corrupted copies."""
     form = re.fullmatch(r"corrupt:([a-z_]+):([1-5])", part)
     return (form[1], int(form[2])) if form else None
 
 
 def corrupted_parts(parts: Iterable[str]) -> dict[str, list[int]]:
-    """Severities by corruption, in the order of the parts."""
+    """Severities for each corruption, in the order of the parts."""
     found: dict[str, list[int]] = {}
     for part in parts:
         if (known := corruption_of(part)) is not None:

@@ -23,7 +23,7 @@ from agrm_study.records.schemas import SCHEMA_VERSION, SCHEMAS, Kind
 COMPACTED: Final = "compacted-"
 """Prefix of the names of compacted files."""
 HELD: Final = b"trial_ids"
-"""Key in the Parquet metadata of a compacted file that lists its trials, separated by commas."""
+"""Key of the comma-separated list of trials in the Parquet metadata of a compacted file."""
 
 UNREADABLE: Final = (OSError, KeyError, ValueError, pa.ArrowException)
 """Exceptions raised when a damaged file is read."""
@@ -191,7 +191,7 @@ class RecordFiles:
         return ds.dataset([f.path for f in files], schema=schema, format=form, filesystem=self.records.filesystem)
 
     def note(self, path: str, error: Exception | str, *, used: bool = False) -> None:
-        """Reports a problem with a file; `used` if its rows are used nevertheless."""
+        """Reports a problem with a file; set `used` if its rows are used nevertheless."""
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         self.problems[path] = RecordProblem(path, reason, used)
 

@@ -48,7 +48,7 @@ class Fault:
 
     @classmethod
     def of_record(cls, kind: Kind, trial_id: str, why: str) -> Fault:
-        """A fault of a trial's records of one kind."""
+        """A fault in one kind of a trial's records."""
         return cls(kind, f"records/{kind} of trial {trial_id}", why)
 
     def __str__(self) -> str:
@@ -235,7 +235,7 @@ def _absent(rows: Iterable[Mapping[str, Any]], there: Collection[str], kind: Kin
 
 
 def must_have(row: Mapping[str, Any], kind: Kind) -> bool:
-    """Whether a finished trial must have records of a kind, from its digests or, without them, its stop reason."""
+    """Whether a finished trial must have records of a kind, based on its digests or, if absent, its stop reason."""
     if verified(row):
         return row[f"{kind}_digest"] not in (None, blocks_text({}))
     return kind == "epochs" or row["stop_reason"] != PRUNED

@@ -78,7 +78,7 @@ class Location:
         return f"{self.scheme}://{self.user}{self.path}{'?' if self.query else ''}{self.query}"
 
     def anchored(self) -> Location:
-        """This location with its folder as the anchor, for a folder that exists.
+        """This location with its folder, which must exist, as the anchor.
 
         If the folder is missing later, its disk was unmounted; writing then fails instead of recreating the folder.
         """
@@ -183,7 +183,7 @@ class Location:
                 raise
 
     def mark(self) -> None:
-        """Creates a folder marker in Google Cloud Storage, which has no folders, so that `children` lists this one."""
+        """Creates a folder marker in Google Cloud Storage, which has no folders, so `children` lists this folder."""
         if self.filesystem.type_name != "gcs":
             return
         parts = self.path.split("/")

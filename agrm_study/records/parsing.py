@@ -1,4 +1,4 @@
-"""Typed reading of JSON files with arbitrary content."""
+"""Parsing of JSON files into typed values; files with unexpected content are handled."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def read_typed(kind: type[T], file: Location, **expected: Any) -> T | None:
 
 
 def read_count(file: Location) -> int | None:
-    """The whole number in a file; ``None`` if the file is missing or its content is not a number below a billion.
+    """The non-negative integer in a file; ``None`` if the file is missing or does not contain one below a billion.
 
     Raises:
         OSError: If the storage rejects a request.
@@ -45,7 +45,7 @@ def read_count(file: Location) -> int | None:
 
 
 def parse(kind: type[T], content: bytes | str | None, **expected: Any) -> T | None:
-    """Parses JSON into a dataclass; ``None`` if it is not valid JSON, or a value is of the wrong type.
+    """Parses JSON into a dataclass; ``None`` if it is not valid JSON or a value has the wrong type.
 
     Args:
         kind: The dataclass; fields without a default are required, other keys are ignored.

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, TypeVar
 
 PAUSES_S: Final = (0.1, 0.5, 2.0, 5.0, 10.0, 15.0)
-"""Pauses between attempts: an outage of up to half a minute does not make a trial fail."""
+"""Pauses between attempts: an outage of up to half a minute does not cause a trial to fail."""
 PAUSES_WHEN_FULL_S: Final = PAUSES_S[:3]
 """Pauses for a full disk; fewer, since waiting rarely frees space."""
 LONGEST_S: Final = 60.0
@@ -23,7 +23,7 @@ def retry_storage(action: Callable[[], T], pauses_s: Sequence[float] = PAUSES_S)
 
     Args:
         action: Operation that can be repeated after a partial failure.
-        pauses_s: Seconds before each further attempt; empty for a single attempt.
+        pauses_s: Seconds before each retry; empty for a single attempt.
 
     Raises:
         OSError: If the last attempt fails.

@@ -27,7 +27,7 @@ class RaceLog:
         first: Number of seeds before the first interim look.
         most: Maximum number of seeds.
         step: Number of seeds between two interim looks.
-        level: Upper bound on the probability, for each task, that a truly best arm is dropped.
+        level: Upper bound, for each task, on the probability that a truly best arm is dropped.
         looked: Number of seeds at the last look, by task; 0 before the first look.
         stopped: Arms in the order in which they were stopped.
     """

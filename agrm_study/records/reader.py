@@ -118,19 +118,19 @@ class Ledger:
         return self._one_row_each(table) if kind == "trials" else table
 
     def epochs(self, *, trial_ids: Sequence[str] | None = None) -> pd.DataFrame:
-        """The `epochs` records of finished trials (or of the given trials), in order."""
+        """The `epochs` records of finished trials (or of the given trials), sorted."""
         wanted = self.finished_ids() if trial_ids is None else frozenset(trial_ids)
         return frame_of(self._files.table("epochs", wanted=wanted), ["trial_id", "epoch", "split", "network"])
 
     def epoch_table(self, columns: Sequence[str] | None, *, trial_ids: Sequence[str] | None = None) -> pa.Table:
-        """Columns of the `epochs` records (all if None) as an unsorted Arrow table, for thousands of trials."""
+        """Columns of the `epochs` records (all if None) as an unsorted Arrow table, suited to thousands of trials."""
         wanted = self.finished_ids() if trial_ids is None else frozenset(trial_ids)
         return self._files.table("epochs", columns, wanted=wanted)
 
     def predictions(
         self, split: str | None = None, network: str | None = None, *, trial_ids: Sequence[str] | None = None
     ) -> pd.DataFrame:
-        """The `predictions` records of finished trials (or of the given trials), of one part and network if given.
+        """The `predictions` records of finished trials (or of the given trials), for one part and network if given.
 
         ``logits`` is a float32 array of shape (K,) in each row.
         """
@@ -146,7 +146,7 @@ class Ledger:
         trial_ids: Sequence[str] | None = None,
         columns: Sequence[str] | None = None,
     ) -> pa.Table:
-        """Like `predictions`, but returns an unsorted Arrow table with dictionary-encoded text, for many trials."""
+        """Like `predictions`, but as an unsorted Arrow table with dictionary-encoded text; suited to many trials."""
         wanted = self.finished_ids() if trial_ids is None else frozenset(trial_ids)
         where = None
         if trial_ids is not None and 0 < len(wanted) <= 500:
@@ -161,7 +161,7 @@ class Ledger:
         return self._files.table("predictions", columns, wanted=wanted, where=where, schema=schema)
 
     def subjects(self) -> pd.DataFrame:
-        """The `subjects` records of every split, in order."""
+        """The `subjects` records of every split, sorted."""
         return frame_of(self._files.table("subjects"), ["split_fingerprint", "split", "subject_id"])
 
     def bytes_on_disk(self) -> int:
@@ -171,7 +171,7 @@ class Ledger:
         return sum(stamp[2] for stamp in stamps if stamp is not None)
 
     def loose_files(self, kind: Kind) -> list[Location]:
-        """Files that have not been compacted, each with one trial."""
+        """Files that have not been compacted, one per trial."""
         return [f for f in self._files.files(kind) if not f.name.startswith(COMPACTED)]
 
     def recorded(self, kind: Kind) -> set[str]:

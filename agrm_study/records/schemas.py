@@ -1,4 +1,4 @@
-"""Arrow schemas of the kinds of records.
+"""Arrow schemas for each kind of record.
 
 `trials` has one row per trial and determines which trials are complete; `epochs` and `predictions` contain their
 results; `subjects` describes the subjects of a split. Every file has ``schema_version`` in its Parquet metadata.
@@ -63,14 +63,14 @@ TRIALS: Final = pa.schema(
         pa.field("row_digest", pa.string()),
     ]
 )
-"""One row per trial. ``fold`` is the fold that the trial tests, null in a study with a single split (such a trial may
+"""One row per trial. ``fold`` is the fold used as the test part, null in a study with a single split (such a trial may
 be fold 0 of a later study); ``params`` contains the factors as JSON; ``tau``, ``alpha``, ``momentum`` and
 ``ramp_epochs`` are null if the method does not use them (``alpha`` and ``momentum`` are per update, even if the study
 specifies a memory in epochs); ``gflops`` and ``clips_per_s`` are defined as in `TrialOutcome`; ``wall_s`` is the total
 over the attempts that led to the outcome; ``error`` ends with the last lines of the traceback; ``versions`` contains,
 as JSON, the versions of Python and of the packages that can affect a result, including every version under which a
-resumed trial ran; of the digests (`digests`), ``predictions_digest`` is JSON keyed by ``part/network``, and
-``row_digest`` covers all other columns. Null in older records: ``momentum``, ``steps_per_epoch``, ``gflops`` and
+resumed trial ran; among the digests (see `digests`), ``predictions_digest`` is JSON keyed by ``part/network``,
+and ``row_digest`` covers all other columns. Null in older records: ``momentum``, ``steps_per_epoch``, ``gflops`` and
 ``clips_per_s``; in records of version 0.1 also ``versions`` and the digests."""
 
 EPOCHS: Final = pa.schema(
@@ -98,7 +98,7 @@ EPOCHS: Final = pa.schema(
 )
 """One row per trial, epoch, part and network. ``loss`` is the evaluation's cross-entropy (val) or the total training
 loss (train); ``loss_penalty`` is the weighted loss term of a threshold policy that has one; quantities that are not
-measured on a part are null."""
+measured for a part are null."""
 
 PREDICTIONS: Final = pa.schema(
     [

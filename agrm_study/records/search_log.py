@@ -1,4 +1,4 @@
-"""Log of the points sampled by a search so far, in order: ``search.json`` next to the plan, or one file per tuned arm.
+"""Log of the points sampled by a search, in order: ``search.json`` next to the plan, or a file per tuned arm and task.
 
 The outcome of a trial is in the ledger. This file adds the trials that were sampled but have no record yet, and the
 sampling order of all trials. If it is missing, a search resumes from the records.
@@ -55,9 +55,9 @@ class SearchLog:
         trials: Requested number of points.
         metric: The objectives.
         directions: ``maximize`` or ``minimize`` for each objective.
-        to_promote: Final-phase trials that are added when the search ends; 0 once they are planned.
+        to_promote: Number of final-phase trials to add when the search ends; 0 once they are planned.
         network: The network that is evaluated from the teacher's first epoch onwards.
-        ended: Whether the search has ended with the points sampled so far and its best points are planned.
+        ended: Whether the search has ended with the points sampled so far and its best points have been promoted.
         proposals: Points in sampling order.
         arm: The arm that is tuned; empty for the search of a study.
         seeds: Number of training seeds per point.
@@ -97,7 +97,7 @@ class SearchLog:
 
 
 def log_file(arm: str, task: str) -> str:
-    """The file of a search, relative to the results folder; hashed, since names of arms may contain any character."""
+    """The file of a search, relative to the results folder; hashed, since arm names may contain any character."""
     if not arm:
         return FILE
     return f"{FOLDER}/{hashlib.sha256(json.dumps([arm, task]).encode()).hexdigest()[:16]}.json"
@@ -111,6 +111,6 @@ def search_names(study: Study) -> list[tuple[str, str]]:
 
 
 def read_logs(results: Location, names: Iterable[tuple[str, str]]) -> tuple[SearchLog, ...]:
-    """The readable logs of the searches with the given arms and tasks."""
+    """The logs of the searches with the given arms and tasks; unreadable logs are omitted."""
     logs = (SearchLog.read(results, arm, task) for arm, task in names)
     return tuple(log for log in logs if log is not None)

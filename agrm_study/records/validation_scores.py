@@ -1,6 +1,6 @@
 """Validation scores of a trial: the metric of the evaluated network for each epoch.
 
-Only `validation_rows` defines which rows count; it is used for records of the ledger and for trials in memory.
+Only `validation_rows` defines which rows count; it is used for records in the ledger and for trials in memory.
 """
 
 from __future__ import annotations

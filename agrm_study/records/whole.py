@@ -1,4 +1,4 @@
-"""Finished trials with missing or damaged files."""
+"""Detection of finished trials with missing or damaged files."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def _without_weights(results: Location, trial_ids: Collection[str]) -> list[str]
 
 
 def check_results(results: str | Path | Location, *, weights: bool = True) -> list[str]:
-    """Every fault in the records and weights of a results folder, as location and violated rule; reads all content.
+    """Every fault in the records and weights of a results folder, as location and description; reads all content.
 
     Includes the records of evaluations on other data.
 

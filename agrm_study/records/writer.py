@@ -34,7 +34,7 @@ def write_trial(
     """Writes the records of one trial; the `trials` record, which contains all digests, is written last.
 
     Args:
-        root: Results folder (the records go to ``records/<kind>/<trial_id>.parquet``).
+        root: Results folder (records are written to ``records/<kind>/<trial_id>.parquet``).
         trial: Columns of the `trials` record; absent columns are null.
         epochs: One mapping per row of the `epochs` record, without ``trial_id``.
         predictions: One mapping per part and network: ``split``, ``network``, ``epoch`` (scalars), ``subject_id`` and
@@ -44,7 +44,7 @@ def write_trial(
     Raises:
         OSError: If storage still fails after the retries.
         pyarrow.ArrowInvalid: If a value does not match the type of its column.
-        ValueError: If there is a column that is not in the schema.
+        ValueError: If a column is not in the schema.
     """
     records = Location.of(root) / "records"
     trial_id = str(trial["trial_id"])
@@ -121,7 +121,7 @@ def predictions_table(trial_id: str, blocks: Sequence[Mapping[str, Any]]) -> pa.
 def table_bytes(table: pa.Table) -> memoryview:
     """The table as the bytes of a Parquet file with zstd compression."""
     sink = pa.BufferOutputStream()
-    # Dictionary encoding costs more time and space than it saves in columns of a few rows
+    # Dictionary encoding costs more time and space than it saves in columns with few rows.
     pq.write_table(table, sink, compression="zstd", use_dictionary=table.num_rows > FEW_ROWS, write_page_checksum=True)
     return memoryview(sink.getvalue())
 

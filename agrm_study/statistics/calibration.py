@@ -18,7 +18,7 @@ from agrm_study.statistics.probabilities import decide
 TEMPERATURES = (0.05, 20.0)
 """Bounds of the search for a temperature."""
 LEAST: Final = 1e-9
-"""Minimum distance of a probability from 0 and 1, so that its logit is finite."""
+"""Minimum distance of a probability from 0 and 1, which keeps its logit finite."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ def reliability(probs_NK: ArrayLike, labels_N: ArrayLike, bins: int = 15) -> Rel
 
 @dataclass(frozen=True, slots=True)
 class Groups:
-    """Decisions in groups of nearly equal size, by confidence: mean confidence, accuracy and size, (G,) each."""
+    """Groups of nearly equal size of decisions sorted by confidence: mean confidence, accuracy and size, (G,) each."""
 
     confidence: Floats
     accuracy: Floats
@@ -100,7 +100,8 @@ def brier_influence(probs_NK: ArrayLike, labels_N: ArrayLike) -> Floats:
 
 
 def ece_influence(probs_NK: ArrayLike, labels_N: ArrayLike, bins: int = 15) -> Floats:
-    """Jackknife influence (N,) of each subject on the expected calibration error, (N − 1)·(ECE − ECE without it)."""
+    """Jackknife influence (N,) of each subject on the expected calibration error: (N − 1)·(ECE − ECE without the
+    subject)."""
     probs = np.asarray(probs_NK, dtype=np.float64)
     n, confidence = probs.shape[0], probs.max(axis=1)
     gap = (decide(probs) == np.asarray(labels_N)) - confidence
@@ -187,7 +188,7 @@ def _binomial_fit(y: Floats, x: Floats, offset: Floats | None = None) -> Any:
 
 
 def fit_temperature(log_probs_at: Callable[[float], Floats], labels_N: ArrayLike) -> float | None:
-    """Temperature within `TEMPERATURES` that minimises the log-loss (Guo et al. 2017); fit on validation data only.
+    """Temperature within `TEMPERATURES` that minimises the log-loss (Guo et al. 2017); pass validation data only.
 
     Args:
         log_probs_at: Returns the logarithms (N, K) of the subjects' class probabilities at a temperature.

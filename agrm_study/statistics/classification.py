@@ -17,7 +17,7 @@ from agrm_study.statistics.arrays import Floats, Ints
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Sums of weights of the correctly predicted, predicted, and true subjects of each class, each (..., K)."""
+    """Summed weights of the correct predictions, all predictions, and true subjects of each class, (..., K) each."""
 
     right: Floats
     predicted: Floats
@@ -44,7 +44,7 @@ def count(labels_N: ArrayLike, predicted_SN: ArrayLike, n_classes: int, weights_
         labels_N: Class index of each subject.
         predicted_SN: Predicted class; −1 if a seed did not evaluate a subject.
         n_classes: Number of classes, K.
-        weights_BN: Number of times that each subject counts in each weighting.
+        weights_BN: Number of times that each subject is counted in each weighting.
     """
     columns = one_hot_columns(labels_N, predicted_SN, n_classes)
     if weights_BN is None:

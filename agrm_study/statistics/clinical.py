@@ -35,12 +35,12 @@ class Screening:
 
     @property
     def ppv(self) -> float:
-        """TP/(TP + FP) at the prevalence of the test set; NaN if there is no positive decision."""
+        """TP/(TP + FP) at the prevalence of the test set; NaN if no decision is positive."""
         return _share(self.tp, self.tp + self.fp)
 
     @property
     def npv(self) -> float:
-        """TN/(TN + FN) at the prevalence of the test set; NaN if there is no negative decision."""
+        """TN/(TN + FN) at the prevalence of the test set; NaN if no decision is negative."""
         return _share(self.tn, self.tn + self.fn)
 
     def intervals(self) -> dict[str, Interval]:
@@ -58,7 +58,7 @@ def _share(part: int, whole: int) -> float:
 
 
 def screen(labels_N: ArrayLike, predicted_SN: ArrayLike) -> tuple[Screening, ...]:
-    """Two-class counts of every seed; absent predictions (−1) are ignored."""
+    """Two-class counts for each seed; absent predictions (−1) are ignored."""
     return tuple(
         Screening(tp=int(m[1, 1]), fp=int(m[0, 1]), fn=int(m[1, 0]), tn=int(m[0, 0]))
         for m in confusion(labels_N, predicted_SN, 2)

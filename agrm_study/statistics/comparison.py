@@ -30,7 +30,7 @@ Replicate = Hashable
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scored:
-    """The metric of one arm.
+    """Metric values of one arm.
 
     Attributes:
         seeds: (S,) replicates.
@@ -54,7 +54,7 @@ class Difference:
         interval: 95% t interval over seeds and subjects; undefined for one seed.
         p: Two-sided p value of the same t-test, uncorrected; NaN for one seed.
         g: Hedges' g; NaN for contrasts of more than two arms.
-        n: Number of seeds used, of the arm with the fewest seeds.
+        n: Number of seeds used (of the arm with the fewest seeds).
         paired: Whether the contrast is paired by seed.
         components: Variance by source and degrees of freedom; None for one seed.
     """
@@ -87,8 +87,9 @@ def common_seeds(arms: Sequence[Scored]) -> tuple[Replicate, ...]:
 def seeds_are_shared(arms: Sequence[Scored]) -> bool:
     """Whether the arms' metrics share a seed effect over their common seeds (`two_way.seeds_move_together`).
 
-    The result decides pairing for all comparisons of a task. Pairing removes a seed effect that is common to all arms;
-    without such an effect it halves the degrees of freedom. Fewer than `two_way.FEWEST_TO_PAIR` seeds are never paired.
+    The result determines whether all comparisons of a task are paired. Pairing removes a seed effect that is common to
+    all arms; without such an effect it halves the degrees of freedom. Comparisons with fewer than
+    `two_way.FEWEST_TO_PAIR` seeds are never paired.
     """
     common = common_seeds(arms)
     if not common:

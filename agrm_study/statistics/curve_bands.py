@@ -66,7 +66,7 @@ def curve_band(
         scores_SN: Score of the positive class; NaN if a seed did not evaluate a subject.
         heights: `sensitivity_at` or `precision_at_recall`.
         grid_G: False-positive rates or recalls.
-        fold_SN: Fold that tested each subject (`fold_variance.variance_of_folds`); None for a single split.
+        fold_SN: Fold in which each subject was tested (`fold_variance.variance_of_folds`); None for a single split.
     """
     positive: Bools = np.asarray(positive_N, dtype=bool)
     scores = np.atleast_2d(np.asarray(scores_SN, dtype=np.float64))
@@ -99,7 +99,7 @@ def curve_band(
     if fold_SN is not None:
         parts = _with_folds(parts, positive, filled, heights, grid, fold_SN)
     low, high = bounded_interval(mean, parts, shape=1.0)
-    if heights is sensitivity_at:  # monotone: a lower bound holds at larger rates, an upper at smaller rates
+    if heights is sensitivity_at:  # monotone: lower bounds also hold at larger rates, upper bounds at smaller
         low, high = np.fmax.accumulate(low), np.fmin.accumulate(high[::-1])[::-1]
     return Band(mean=mean, low=low, high=high)
 

@@ -16,7 +16,7 @@ def expected_best(values_N: ArrayLike, *, maximize: bool = True) -> tuple[Floats
     describes random search over these values, not the sampler.
 
     Args:
-        values_N: Scores of the points of a search, finite.
+        values_N: Scores of the points of a search; must be finite.
         maximize: Whether larger scores are better.
 
     Raises:

@@ -1,6 +1,6 @@
 """Variance of a pooled estimate due to folds, in addition to the variance due to seeds and subjects.
 
-The subjects of a fold are tested by the same training runs. The effect of their training subjects, which the runs of
+The subjects of a fold are tested with the same training runs. The effect of their training subjects, which the runs of
 all seeds share, shifts the results of all subjects of the fold together, so that the variance between subjects alone is
 too small. With m the subjects' mean influence over the seeds, F folds of about n subjects each, and a two-way layout
 seeds × folds of the fold means, the moment estimator (Searle, Casella & McCulloch 1992, chapter 4) is
@@ -33,8 +33,8 @@ class FoldVariance:
 
     Attributes:
         variance: The variance.
-        between: Variance of the mean computed from the fold means alone, with F − 1 degrees of freedom. It is the
-            least certain of the mean squares from whose difference `variance` is computed, so its term in
+        between: Variance of the mean computed from the fold means alone, with F − 1 degrees of freedom. `variance` is
+            computed as a difference of mean squares, of which this is the least certain, so the term in
             Satterthwaite's (1946) formula is between²/(F − 1).
         n_folds: Number of folds, F.
     """
@@ -48,7 +48,7 @@ def variance_of_folds(parts: Sequence[tuple[float, Floats, Ints]]) -> FoldVarian
     """`fold_variance` of a contrast whose rows may belong to several repeats, each with separate folds.
 
     Args:
-        parts: Coefficient, influence (…, S, N) and folds (S, N) of each arm; −1 if a row did not test a subject;
+        parts: Coefficient, influence (…, S, N) and folds (S, N) of each arm; −1 if a subject was not tested in a row;
             fold numbers differ between repeats.
     """
     repeats = sorted({int(row.max()) for _, _, folds in parts for row in folds})

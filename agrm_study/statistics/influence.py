@@ -1,6 +1,6 @@
 """Influence of each subject on a metric of each seed, the basis of variances over subjects.
 
-θ̂ − θ ≈ mean of u over the subjects, so that the variance of θ̂ over subjects is the variance of u divided by N.
+The influence values u satisfy θ̂ − θ ≈ mean of u over the subjects, so the variance of θ̂ over subjects is Var(u)/N.
 Metrics of decisions use the jackknife, u = (N − 1)·(θ̂ − θ̂ without the subject) (Efron & Stein 1981). The area under
 the ROC curve uses placement values (DeLong, DeLong & Clarke-Pearson 1988), and average precision uses the
 infinitesimal jackknife, the derivative of θ̂ with respect to a subject's weight (Jaeckel 1972).
@@ -23,7 +23,7 @@ from agrm_study.statistics.arrays import Bools, Floats
 from agrm_study.statistics.classification import METRICS, SCREENING, Counts, one_hot_columns, split_counts
 
 FEWEST_OF_CLASS: Final = 10
-"""Minimum number of subjects of each class for the influence on areas under curves: intervals from fewer subjects had
+"""Minimum number of subjects per class for the influence on areas under curves: intervals from fewer subjects had
 coverage as low as 81 % in simulated studies (docs/statistics.md)."""
 
 
@@ -41,7 +41,7 @@ def of_counts(
     n_classes: int,
     functions: Mapping[str, Callable[[Counts], Floats]],
 ) -> dict[str, Floats]:
-    """Influence (S, N) on any functions of counts, by name.
+    """Influence (S, N) on arbitrary functions of counts, by name.
 
     Args:
         labels_N: Class index of each subject.
@@ -113,7 +113,7 @@ def of_average_precision(positive_N: ArrayLike, scores_SN: ArrayLike) -> Floats:
         average = float((y * precision).sum() / m)
 
         def below(x: Floats) -> Floats:
-            """For each subject, the sum over the positive subjects with at most the same score."""
+            """For each subject, the sum over the positive subjects whose score is not higher."""
             return np.asarray(np.cumsum((y * x)[::-1])[::-1][first])
 
         u = (y * (precision - average) + y * below(1 / called) - below(true / called**2)) / m

@@ -15,8 +15,8 @@ TOLERANCE = 1e-12
 
 
 def threshold_for(positive_N: ArrayLike, scores_N: ArrayLike, required: Requirement, least: float) -> float | None:
-    """The threshold t of the decision ``score ≥ t`` that reaches a required sensitivity or specificity at the lowest
-    cost in the other.
+    """The threshold t of the decision ``score ≥ t`` that reaches a required sensitivity or specificity and
+    reduces the other as little as possible.
 
     For a required sensitivity, this is the highest threshold that reaches it; for a required specificity, the lowest.
     The threshold is one of the scores, or just above the highest score if the required specificity is only reached

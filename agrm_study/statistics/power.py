@@ -1,9 +1,9 @@
-"""Power of the comparison of two arms, and the smallest difference that it detects.
+"""Power of the comparison of two arms, and the smallest detectable difference.
 
 The test is the t-test of `statistics.comparison`: variance and degrees of freedom come from the components of a
-difference, projected to other numbers of seeds and test subjects. Power is computed with the noncentral t distribution.
-With folds, power is averaged over the distribution of the variance estimates, because an overestimated variance due to
-folds also has fewer degrees of freedom, which the noncentral t distribution ignores.
+difference, projected to different numbers of seeds and test subjects. Power is computed with the noncentral t
+distribution. With folds, power is averaged over the distribution of the variance estimates, because an overestimated
+variance due to folds also has fewer degrees of freedom, which the noncentral t distribution ignores.
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ class Out:
 
     Attributes:
         arm: Row of the arm.
-        rival: Row of the arm against which its p value is smallest.
+        rival: Row of the competing arm with the smallest p value.
         n: Number of common seeds.
         difference: Mean of rival − arm.
         p: One-sided p value of the paired t-test.

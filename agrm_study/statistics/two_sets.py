@@ -1,15 +1,15 @@
 """Difference of a metric between two test sets on which the same trained networks were evaluated.
 
-The networks (seeds) are the same; the subjects are different people. With the metric at seed s on set A modelled as
+The networks (seeds) are the same; the subjects are different people. With the metric for seed s on set A modelled as
 θ_A + a_As + b_A + e_As (seeds, subjects, interaction), the difference of the means over S seeds has the variance
 
     Var(a_1s − a_2s)/S  +  Var(b_1) + Var(b_2)  +  (Var(e_1s) + Var(e_2s))/S:
 
-seeds are crossed with sets, so that their effect enters through the differences d_s = x_1s − x_2s for each seed, and
-the subjects of the two sets are independent, so that their variances add. The variance of d_s estimates the first and
-last terms. The estimate is therefore the estimate of `two_way` with seeds = Var(d)/S and the sums of the sets' subject
-and interaction components; the degrees of freedom of the summed subject variances follow Welch–Satterthwaite
-(Satterthwaite 1946; Welch 1947). For readers crossed with independent groups of cases, see Obuchowski & Rockette (1995)
+seeds are crossed with sets, so their effect enters through the differences d_s = x_1s − x_2s for each seed, and the
+subjects of the two sets are independent, so that their variances add. The variance of d_s estimates the first and last
+terms. The estimate is therefore the estimate of `two_way` with seeds = Var(d)/S and the sums of the sets' subject and
+interaction components; the degrees of freedom of the summed subject variances follow Welch–Satterthwaite (Satterthwaite
+1946; Welch 1947). For readers crossed with independent groups of cases, see Obuchowski & Rockette (1995)
 and Hillis (2007).
 
 Axes: S seeds, N and M subjects of the sets; leading axes (simulated studies) are kept.
@@ -44,9 +44,9 @@ def components_of_sets(
         influence_SN: Influence of each subject of the first set, (…, S, N).
         other_values_S: Metric for the same seeds, in the same order, on the other set.
         other_influence_SM: Influence of each subject of the other set, (…, S, M).
-        fold_SN: Fold that tested each subject of the first set; None for a single split. The variances due to folds are
-            summed over the sets.
-        other_fold_SM: Fold that tested each subject of the other set; None for a single split.
+        fold_SN: Fold in which each subject of the first set was tested; None for a single split. The variances due to
+            folds are summed over the sets.
+        other_fold_SM: Fold in which each subject of the other set was tested; None for a single split.
 
     Returns:
         The components; None for fewer than two seeds, or too few subjects in a set (`two_way.FEWEST_SUBJECTS`).

@@ -11,8 +11,9 @@ of the variance of the mean are estimated as
 The variance of the mean is seeds + max(subjects − interaction, 0), and never less than subjects: the crossed
 random-effects variance of multi-reader multi-case (MRMC) studies (Obuchowski & Rockette 1995; Hillis 2007),
 with a floor that protects against a seed variance that is underestimated by chance. Degrees of freedom follow
-Satterthwaite (1946), where the degrees of freedom of the subjects are estimated from the fourth moment of u (few
-influential subjects give few degrees of freedom). They are at most `MOST_DF` times the degrees of freedom of the seeds.
+Satterthwaite (1946), where the degrees of freedom of the subject variance are estimated from the fourth moment of u
+(few influential subjects give few degrees of freedom). They are at most `MOST_DF` times the degrees of freedom of the
+seeds.
 The rule was selected by simulation: docs/statistics.md, benchmarks/intervals.py.
 
 Axes: S seeds, N subjects; leading axes (several arms or simulated studies) are kept.
@@ -34,10 +35,10 @@ from agrm_study.statistics.fold_variance import variance_of_folds
 ROUNDING: Final = 1e-12
 """Differences and standard errors below this are treated as rounding errors."""
 MOST_DF: Final = 3.0
-"""Upper bound on the degrees of freedom as a multiple of the seeds' degrees of freedom, since few seeds estimate the
-shares of the variance poorly."""
+"""Upper bound on the degrees of freedom as a multiple of the seeds' degrees of freedom, since the shares of the
+variance are estimated poorly from few seeds."""
 FEWEST_SUBJECTS: Final = 10
-"""Minimum number of subjects for a variance: intervals from eight had coverage as low as 87 % in simulations."""
+"""Minimum number of subjects for a variance: intervals from eight subjects covered as little as 87 % in simulations."""
 SHAPE: Final = 1.5
 """Exponent p with which the variance of a bounded metric is proportional to (θ(1−θ))^p (`bounded_interval`); 1 for a
 proportion."""
@@ -52,7 +53,7 @@ FEWEST_TO_PAIR: Final = 3
 
 @dataclass(frozen=True, kw_only=True)
 class Components:
-    """Variances of a mean, or of a contrast of means, by source; numbers or arrays of equal shape.
+    """Variances of a mean, or of a contrast of means, by source; scalars or arrays of equal shape.
 
     Attributes:
         seeds: Variance due to seeds for these subjects, including the interaction.
@@ -139,7 +140,7 @@ def components(values_S: ArrayLike, influence_SN: ArrayLike, fold_SN: Ints | Non
     Args:
         values_S: Metric for each seed, (…, S).
         influence_SN: Influence of each subject on the metric for each seed, (…, S, N).
-        fold_SN: Fold that tested each subject (`fold_variance.variance_of_folds`); None for a single split.
+        fold_SN: Fold in which each subject was tested (`fold_variance.variance_of_folds`); None for a single split.
 
     Returns:
         The components; None for fewer than two seeds or `FEWEST_SUBJECTS` subjects, from which the variance cannot be
@@ -221,7 +222,7 @@ def combined(
         parts: Coefficient, values (S) and influence (S, N) of each arm.
         paired: Whether to pair the arms by seed, which requires the same seeds in the same order; otherwise the
             seeds of each arm are treated as independent.
-        folds: Fold that tested each subject in each arm, (S, N) each; None for a single split.
+        folds: Fold in which each subject was tested, (S, N) for each arm; None for a single split.
 
     Returns:
         The components; None if an arm has fewer than two seeds, or there are fewer than `FEWEST_SUBJECTS` subjects.

@@ -107,7 +107,7 @@ def _unpack(bundle: zipfile.ZipFile, listing: Listing, folder: Path, path: Path)
             faults.append(f"{name}: is damaged")
             continue
         if digest != wanted:
-            faults.append(f"{name}: differs from the checksum in the bundle's file list")
+            faults.append(f"{name}: does not match the checksum in the bundle's file list")
     return faults + [f"{name}: is missing" for name in listed]
 
 

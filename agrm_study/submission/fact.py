@@ -9,11 +9,11 @@ from typing import Any, Final
 from agrm_study.report.study_info import ArmInfo
 
 METHODS: Final = {
-    "supervised": "labelled clips alone",
+    "supervised": "labelled clips only",
     "mean_teacher": "Mean Teacher (consistency between student and teacher)",
     "pseudo_label": "pseudo-labels above a confidence threshold",
-    "fixmatch": "FixMatch (pseudo-labels of a weak view for a strong view)",
-    "agrm": "Mean Teacher consistency together with pseudo-labels",
+    "fixmatch": "FixMatch (pseudo-labels from a weak view applied to a strong view)",
+    "agrm": "Mean Teacher consistency combined with pseudo-labels",
 }
 """Descriptions of the methods by `ssl.method`, as fragments of a sentence."""
 

@@ -71,7 +71,7 @@ class Facts:
         total = sum(sum(by.values()) for by in self.counts.values())
         clips, people = sum(c for _, c in self.unlabelled.values()), sum(s for s, _ in self.unlabelled.values())
         text = f"The data comprise {total} labelled subjects"
-        text += f" and {clips} unlabelled clips of {people} other subjects" if clips else ""
+        text += f" and {clips} unlabelled clips from {people} other subjects" if clips else ""
         text += f" (sources: {listing(sources)})." if sources else "."
         if self.recipe.data.synthetic is not None:
             text += " The data are synthetic: animated walking figures in real video files, not recordings of people."
@@ -83,9 +83,7 @@ class Facts:
         """Subjects that the study excludes."""
         data = self.recipe.data
         text = (
-            f"{len(data.exclude)} subjects were excluded by name."
-            if data.exclude
-            else "No subject was excluded by name."
+            f"{len(data.exclude)} subjects were excluded by ID." if data.exclude else "No subject was excluded by ID."
         )
         if data.subset == "balanced":
             text += " Classes were balanced by subsampling each class to the size of the smallest class."
@@ -104,7 +102,7 @@ class Facts:
         kept = {
             "resize": f"resized to a short side of {clip.resize} pixels",
             "raw": f"cropped to its central {clip.resize} × {clip.resize} pixels",
-            "person_box": f"cropped to the box of the person and resized to {clip.resize} × {clip.resize} pixels",
+            "person_box": f"cropped to the person's bounding box and resized to {clip.resize} × {clip.resize} pixels",
         }.get(clip.crop, f"cropped by `{clip.crop}` to {clip.resize} pixels")
         text = (
             f"Videos were resampled to {clip.fps:g} frames per second. Each frame was {kept}. The network receives "
@@ -125,10 +123,10 @@ class Facts:
             how = f"as {data.folds} stratified folds, of which one is the test part"
         folds = self.m.evidence.study.splits
         if folds is not None:
-            again = f", with {folds.repeats} repeated divisions" if folds.repeats > 1 else ""
+            again = f", with {folds.repeats} repeats" if folds.repeats > 1 else ""
             kind = "folds" if folds.group == "subject" else "folds of whole sites"
             how = f"to {folds.folds} {kind}, stratified by label{again}; each fold is the test part once"
-            sizes = f"of one fold, {sizes}"
+            sizes = f"in one fold, {sizes}"
         seeds = sorted({p.split_seed for p in self.m.evidence.planned})
         overlap = self.m.evidence.people.broken
         disjoint = (
@@ -174,7 +172,7 @@ class Facts:
             text += " (two views of each, whose losses are averaged)"
         steps = f" of {counted(r.steps_per_epoch, 'step')}" if r.steps_per_epoch is not None else ""
         text += f", and at most {counted(r.epochs, 'epoch')}{steps}. "
-        text += f"The loss of labelled clips is {r.loss.name.replace('_', '-')}."
+        text += f"The loss on labelled clips is {r.loss.name.replace('_', '-')}."
         if r.has_teacher:
             text += (
                 f" The teacher is an exponential moving average of the student ({self._memory()}), which "
@@ -192,21 +190,21 @@ class Facts:
         """Augmentation of training clips."""
         s, a = self.recipe.augment.strong, self.recipe.augment
         text = (
-            f"Labelled clips were augmented by the {a.labelled} view. The strong view consists of a random "
+            f"Labelled clips were augmented with the {a.labelled} view. The strong view consists of a random "
             f"crop and flip, "
             f"colour jitter (brightness {s.brightness:g}, contrast {s.contrast:g}, saturation "
             f"{s.saturation:g}, hue {s.hue:g}), "
             f"Gaussian noise (up to {s.noise:g}), random erasing (probability {s.erase:g}), temporal jitter "
-            f"(up to {s.temporal_jitter} frames) and a change of speed (± {s.speed:g}); the weak view of a "
-            f"light crop and flip."
+            f"(up to {s.temporal_jitter} frames) and a change of speed (± {s.speed:g}); the weak view consists "
+            f"of a light crop and flip."
         )
         added = [
-            (s.reverse, f"reversal in time (probability {s.reverse:g})"),
+            (s.reverse, f"temporal reversal (probability {s.reverse:g})"),
             (s.warp, f"a smooth change of speed within the clip (± {s.warp:g})"),
             (s.tubes, f"tube masking (a share of {s.tubes:g} of {s.tube_grid} × {s.tube_grid} patches)"),
         ]
         if on := [words for strength, words in added if strength]:
-            text += f" The strong view also has {' and '.join(on)}."
+            text += f" The strong view also includes {' and '.join(on)}."
         return Fact(text, "study.yaml (base.augment)")
 
     def selection(self) -> Fact:
@@ -215,7 +213,7 @@ class Facts:
         text = (
             f"For each trial, the epoch with the best validation "
             f"{METRIC_NAMES.get(r.early_stop.metric, r.early_stop.metric)} "
-            f"was kept; training stopped after {counted(r.early_stop.patience, 'epoch')} without improvement. "
+            f"was selected; training stopped after {counted(r.early_stop.patience, 'epoch')} without improvement. "
             "The test part was evaluated once, with the network of that epoch."
         )
         searched = len(self.m.evidence.searched)
@@ -225,7 +223,7 @@ class Facts:
         if searched:
             text += (
                 f" A search evaluated {counted(searched, 'trial')} on validation data only; its best settings were "
-                "trained again with new seeds."
+                "retrained with new seeds."
             )
         return Fact(text, "study.yaml (base.early_stop, search); records/trials (best_epoch, phase)")
 

@@ -151,7 +151,7 @@ def _compare_names(
     for ours, theirs in pairs:
         if theirs is None:
             if ours is not None:
-                name = ours.name or "(without a name)"
+                name = ours.name or "(unnamed)"
                 out.mismatches.append(Mismatch(line=ours.line, place=kind, found=name, expected=None))
         elif ours is None:
             if whole:
@@ -162,7 +162,7 @@ def _compare_names(
             if whole or _only_digits_differ(ours.name, theirs.name):
                 out.mismatches.append(Mismatch(line=ours.line, place=kind, found=ours.name, expected=theirs.name))
             else:
-                out.remarks.append(f"{kind} `{theirs.name}` is named `{ours.name}`")
+                out.remarks.append(f"{kind} `{theirs.name}` is renamed to `{ours.name}`")
 
 
 def _compare_row(

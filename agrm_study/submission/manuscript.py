@@ -18,7 +18,7 @@ from agrm_study.submission.verify import Made, Verification, compare_numbers
 
 _INPUT: Final = re.compile(r"\\(?:input|include|subfile|subfileinclude)\s*\{([^{}]+)\}")
 MOST_FILES: Final = 1000
-"""Maximum number of files of one manuscript."""
+"""Maximum number of files per manuscript."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,14 +91,14 @@ def verify_manuscript(path: Path, made: Sequence[Made], out: Verification) -> No
             _verify_table(source, table, by_study, values.get, out)
     if not out.checked.get("tables in the manuscript") and not out.checked.get("uses of a number"):
         out.differences.append(
-            f"{path}: contains neither a table of agrm-study nor a number by \\agrm{{key}}; nothing can be verified"
+            f"{path}: contains neither an agrm-study table nor a number \\agrm{{key}}; nothing can be verified"
         )
 
 
 def _why_unknown(key: str, values: Mapping[str, str], by_study: Mapping[str, Made]) -> str:
     study = key.partition(".")[0]
     if study not in by_study:
-        return f"not verified, since no results folder of a study `{study}` was given"
+        return f"not verified, since no results folder for study `{study}` was given"
     return f"the records have no such number. {did_you_mean(key, values) or ''}".strip()
 
 
@@ -112,7 +112,7 @@ def _verify_table(
     where, named = f"{source.path}:{table.line}", f"table `{table.study}/{table.name}`"
     made = by_study.get(numbers.segment(table.study))
     if made is None:
-        out.differences.append(f"{where}: {named}: not verified, since no results folder of this study was given")
+        out.differences.append(f"{where}: {named}: not verified, since no results folder for this study was given")
         return
     if table.name not in made.tables:
         out.differences.append(f"{where}: {named}: the records contain no table with this name")

@@ -24,7 +24,7 @@ class Flow:
         total: All subjects of the study.
         excluded: Excluded subjects, with the reason.
         parts: Training, validation and test.
-        tested: Use of the test set.
+        tested: Tested subjects and trials.
     """
 
     total: tuple[str, ...]

@@ -43,7 +43,7 @@ _CHARACTERS: Final = {
     for character, latex in SYMBOLS.items()
     if character not in ("\u00a0", "`", '"', "‘", "’", "“", "”", "'")
 } | {r"\dag": "†", r"\ddag": "‡", r"\le": "≤", r"\ge": "≥", r"\ldots": "…", r"\textpm": "±", r"\cmark": "✓"}
-"""Characters of agrm-study tables by their LaTeX source."""
+"""Characters in agrm-study tables, by their LaTeX source."""
 _CODE_POINT: Final = re.compile(r"\\agrmchar\{([0-9A-F]{1,6})\}")
 _SYMBOL: Final = re.compile(
     "|".join(
@@ -76,7 +76,7 @@ class FoundTable:
 
     @property
     def line(self) -> int:
-        """Line of the comment, counted from 1."""
+        """Line number of the comment, counted from 1."""
         return line_of(self.text, self.start)
 
 
@@ -94,7 +94,7 @@ def without_comments(text: str) -> str:
 
 
 def line_of(text: str, position: int) -> int:
-    """Line of a position, counted from 1."""
+    """Line number of a position, counted from 1."""
     return text.count("\n", 0, position) + 1
 
 
@@ -269,7 +269,7 @@ def _split(text: str, start: int, end: int, separator: str) -> Iterator[tuple[in
 
 
 def _starts_cell(option: str) -> bool:
-    """Whether brackets after a line break contain a number without a unit, which makes them an interval in a cell."""
+    """Whether brackets after a line break contain a number without a unit and are therefore an interval in a cell."""
     return re.search(r"(pt|mm|cm|em|ex|in|skip|height|baselineskip)\s*\]$", option) is None
 
 

@@ -23,7 +23,7 @@ from agrm_study.study.parts.names import short_name
 from agrm_study.submission.grid import compare_grids
 from agrm_study.submission.read_tables import READERS
 
-UNREADABLE: Final = "cannot be read as a table of agrm-study"
+UNREADABLE: Final = "cannot be read as an agrm-study table"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,7 +216,7 @@ def _verify_figures(place: Path, m: Measurements, named: str, out: Verification,
         for file in here:
             if file.read_bytes() != drawn[file.suffix.removeprefix(".")]:
                 out.differences.append(
-                    f"{named}/figures/{file.name}: differs from the figure drawn from the records here (a different "
+                    f"{named}/figures/{file.name}: differs from the figure regenerated from the records (a different "
                     "release of matplotlib or a different font also results in a different file)"
                 )
             out.count("figures")

@@ -188,7 +188,7 @@ def unsigned(study):
 def test_data_that_are_no_longer_those_of_the_records_are_refused(results):
     study = results / "study.yaml"
     study.write_text("\n".join(unsigned(study)).replace("labelled_fraction: 1.0", "labelled_fraction: 0.5") + "\n")
-    with pytest.raises(InputError, match="the data must be the same as in training"):
+    with pytest.raises(InputError, match="the data must be the same as during training"):
         call(results, "--arm", "AGRM", "--seed", 0)
 
 

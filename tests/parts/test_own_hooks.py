@@ -58,7 +58,7 @@ def test_a_hook_of_ones_own_passes_the_checks_of_hooks(tmp_path: Path) -> None:
     [
         ("[trial.stamp, ", "['mine', ", "an entry with the stamp of its record"),
         ("return out or str(self._in_results", "return str(self._in_results", "nothing is written into the results"),
-        ("self.folder.glob", "Path('/nowhere').glob", "Logging a study again writes nothing"),
+        ("self.folder.glob", "Path('/nowhere').glob", "Logging a study again does not write anything"),
     ],
 )
 def test_a_hook_that_breaks_a_promise_is_named(tmp_path: Path, old: str, new: str, promise: str) -> None:

@@ -339,7 +339,7 @@ def check_part(file: Path) -> tuple[int, str]:
         ("", "", ""),
         ("json.dumps(self.means)", '"[0.0, 0.0]"', "They differ; save all state that changes".lower()),
         ("return exp / exp.sum(1, keepdims=True)", "return exp / exp.sum()", "probabilities that sum to 1; given [0."),
-        ("[0.0, 0.0] if", "list(np.random.rand(2)) if", "seed all random numbers with `trial.seed`"),
+        ("[0.0, 0.0] if", "list(np.random.rand(2)) if", "seed all random number generators with `trial.seed`"),
         ("exp.sum(1, keepdims=True)", "exp.sum(1, keepdims=True) + (1j - 1j)", "given 'an array of type complex128'"),
         ('{"loss": 1.0 / epoch}', '{"loss": float("nan")}', "the loss is not finite in epoch 1"),
         ('{"loss": 1.0 / epoch}', "1.0 / epoch", "must return {\"loss\": NUMBER} or nothing; given 'float'"),

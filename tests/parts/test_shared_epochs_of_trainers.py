@@ -240,9 +240,13 @@ def test_a_state_of_another_stage_is_refused(tmp_path: Path) -> None:
     ("old", "new", "said"),
     [
         ("", "", ""),
-        ('["rate"]', "[]", "epoch 1 differs if they use a different value of `rate`"),
-        ("return options.warm,", "return options.warm + 1,", "epoch 4 differs if they use a different value of `late`"),
-        ("1.0 / epoch}", "1.0 / (self.trial.epochs - epoch + 1)}", "a different value of `epochs`"),
+        ('["rate"]', "[]", "epoch 1 differs between trials with different values of `rate`"),
+        (
+            "return options.warm,",
+            "return options.warm + 1,",
+            "epoch 4 differs between trials with different values of `late`",
+        ),
+        ("1.0 / epoch}", "1.0 / (self.trial.epochs - epoch + 1)}", "different values of `epochs`"),
         ("json.dumps(self.means)", "json.dumps([m * self.options.late for m in self.means])", "epoch 4 differs"),
         ('{"means": np.array(self.means)}', "self.means", "must return a mapping from names to arrays of numbers"),
         ('{"means": np', '{"__metadata__": np', "other than __metadata__, which safetensors reserves"),

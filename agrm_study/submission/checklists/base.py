@@ -10,7 +10,7 @@ from agrm_study.submission.fact import Fact
 from agrm_study.submission.facts import Facts
 
 AUTHORS = "For the authors."
-"""Start of the answer to an item that the records do not answer."""
+"""Prefix of the answer to an item that cannot be answered from the records."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class Item:
         number: Number in the published checklist.
         section: Section of the published checklist.
         asks: Paraphrased content of the item.
-        answer: The fact that answers it, or the information that the authors have to add.
+        answer: The fact that answers it, or the information that the authors must add.
     """
 
     number: str
@@ -49,7 +49,7 @@ class Checklist:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An item with its answer; ``source`` is empty if the authors have to answer."""
+    """An item with its answer; ``source`` is empty if the authors must answer it."""
 
     item: Item
     text: str
@@ -57,7 +57,7 @@ class Answer:
 
 
 def answers(checklist: Checklist, facts: Facts) -> Iterator[Answer]:
-    """All items with their answer from the records, or with the information that the authors have to add."""
+    """All items with their answers from the records, or with the information that the authors must add."""
     for item in checklist.items:
         if isinstance(item.answer, str):
             yield Answer(item, f"{AUTHORS} {item.answer}".strip(), "")

@@ -80,7 +80,7 @@ CLAIM: Final = Checklist(
             _PERFORMANCE,
             "Analysis of failures",
             shown(
-                "Errors by class and arm are in the confusion matrices; `explain` shows failures by a fixed rule.",
+                "Confusion matrices show errors by class and arm; `explain` shows failures selected by a fixed rule.",
                 "figure confusion",
                 "table per_class",
             ),
@@ -92,7 +92,7 @@ CLAIM: Final = Checklist(
             "Other information",
             "Full protocol",
             shown(
-                "The study file with every value is study.yaml; analysis settings were fixed before the first "
+                "study.yaml contains every setting of the study; analysis settings were fixed before the first "
                 "test record.",
                 "study.yaml",
                 "records/analysis.json",

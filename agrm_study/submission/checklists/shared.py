@@ -50,8 +50,8 @@ def calibration(facts: Facts) -> Fact:
 def subgroups(facts: Facts) -> Fact:
     """Performance by site, sex and age."""
     return Fact(
-        "Performance by sex and age group, and differences of every arm between sites, sexes and ages, if the manifest "
-        "contains them, with intervals.",
+        "Performance by sex and age group, and differences between sites, sexes and ages for every arm, with "
+        "intervals, if the manifest contains these attributes.",
         "tables subgroups, heterogeneity",
     )
 
@@ -87,7 +87,7 @@ def external(facts: Facts) -> Fact:
     )
     declared = [s.about.name for s in sets if s.about.distinct_subjects]
     if declared:
-        text += f" Equal subject ids were declared to refer to different people for {listing(declared)}."
+        text += f" Identical subject ids were declared to refer to different people for {listing(declared)}."
     return Fact(text, "external/*/set.json; tables external, external_calibration")
 
 
@@ -109,7 +109,7 @@ def margin(facts: Facts) -> Fact:
         else ""
     )
     text = (
-        f"{'The test part has' if study.splits is None else 'The folds test'} {facts.tested} subjects, and each "
+        f"{'The test part has' if study.splits is None else 'The folds contain'} {facts.tested} subjects, and each "
         f"arm has {len(study.seeds)} "
         f"seeds; the table "
         f"variance gives the half-widths expected with more subjects or seeds. {equivalence}"

@@ -55,7 +55,7 @@ TRIPOD_AI: Final = Checklist(
             "9c",
             _DATA,
             "Assessors of predictors",
-            shown("Predictors are pixels of the video; there are no assessors.", "study.yaml (clip)"),
+            shown("The predictors are the pixels of the video; there are no assessors.", "study.yaml (clip)"),
         ),
         Item("10", _DATA, "Sample size", margin),
         Item("11", _DATA, "Missing data", both(Facts.exclusions, Facts.missing)),
@@ -74,7 +74,7 @@ TRIPOD_AI: Final = Checklist(
             _ANALYSIS,
             "Updating of the model",
             shown(
-                "Temperatures are fitted on validation data and reported alongside the uncalibrated values.",
+                "Temperatures are fitted on validation data; calibrated and uncalibrated values are reported.",
                 "table calibration",
             ),
         ),
@@ -86,8 +86,8 @@ TRIPOD_AI: Final = Checklist(
             _ANALYSIS,
             "Output of the model and thresholds",
             shown(
-                "The output is a probability for each class; the decision is the most probable class, which for "
-                "two classes is a threshold of 0.5.",
+                "The output is a probability for each class; the decision is the most probable class; for "
+                "two classes, this corresponds to a threshold of 0.5.",
                 "table screening",
             ),
         ),
@@ -100,7 +100,7 @@ TRIPOD_AI: Final = Checklist(
             _OPEN,
             "Protocol",
             shown(
-                "The study file with every value is study.yaml; analysis settings were fixed before the first "
+                "study.yaml contains every setting of the study; analysis settings were fixed before the first "
                 "test record.",
                 "study.yaml",
                 "records/analysis.json",
