@@ -10,12 +10,12 @@ from agrm_study.report.wording import listing, percent
 from agrm_study.statistics.two_way import Components
 
 HELPS = 0.10
-"""Minimum relative reduction of the half-width for which doubling a number is recommended."""
+"""Minimum relative reduction in the half-width for which more seeds or subjects are recommended."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outlook:
-    """Half-widths of a 95% interval, as fractions: observed, and expected after doubling a number.
+    """Half-widths of a 95% interval, as fractions: observed, and expected for twice as many seeds, subjects or both.
 
     Attributes:
         shares: Shares of the variance due to seeds, subjects and their interaction.
@@ -31,7 +31,7 @@ class Outlook:
 
     @property
     def advice(self) -> str:
-        """Advice on narrowing the interval, worded as the predicate of a sentence."""
+        """Advice on narrowing the interval, as a clause."""
         seeds, subjects = (1 - x / self.now >= HELPS for x in (self.more_seeds, self.more_subjects))
         if seeds and subjects:
             return "more seeds and more test subjects would each narrow this"

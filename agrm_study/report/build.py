@@ -30,7 +30,7 @@ FIGURE_FORMATS = ("pdf", "svg", "png")
 
 @dataclass(frozen=True, kw_only=True)
 class ReportSummary:
-    """Output of a report for several studies.
+    """Result of generating reports for one or more studies.
 
     Attributes:
         results: The results folders.
@@ -66,7 +66,7 @@ def make_report(
     parts: Sequence[OwnPart] = (),
     on_progress: Callable[[str], None] | None = None,
 ) -> ReportSummary:
-    """Write the tables and figures of each results folder into it.
+    """Write the tables and figures for each results folder into that folder.
 
     Args:
         results: Results folders.

@@ -32,8 +32,8 @@ class Calibrated:
         brier: Brier score.
         slope: Calibration slope of a two-class task; None if it is undefined for any seed.
         intercept: Calibration in the large; None under the same condition.
-        temperature_S: Temperature for each seed, the mean over its folds, NaN where the validation data do not identify
-            it and 1 is used instead. None if there are no validation data; the same applies to the attributes below.
+        temperature_S: Temperature for each seed, averaged over its folds; NaN if the validation data do not identify
+            it, in which case 1 is used. This and the following attributes are None without validation data.
         ece_after: ECE after scaling.
         brier_after: Brier score after scaling.
         probs_after_SNK: Scaled probabilities.
@@ -59,7 +59,7 @@ def log_probabilities(probs: Floats) -> Floats:
 
 
 def mean_in_use(temperature_S: Floats) -> float:
-    """Mean of the applied temperatures, with 1 where the validation data do not identify one."""
+    """Mean of the applied temperatures, with 1 if the validation data do not identify one."""
     return float(np.nan_to_num(temperature_S, nan=UNSCALED).mean())
 
 
@@ -90,7 +90,7 @@ def calibrate(cell: Cell, validation: Cell | None) -> Calibrated:
 
 
 def _mean_known(found_SF: Floats) -> Floats:
-    """Mean temperature of each row over the training runs whose validation data identify one; NaN where none does."""
+    """Mean temperature of each row over the training runs whose validation data identify one; NaN if there is none."""
     known = ~np.isnan(found_SF)
     counts = known.sum(axis=1)
     return np.where(counts > 0, np.where(known, found_SF, 0.0).sum(axis=1) / np.maximum(counts, 1), np.nan)
@@ -103,7 +103,7 @@ def _temperature(probs_NK: Floats, labels_N: Ints) -> float:
 
 
 def present(probs_NK: Floats) -> Bools:
-    """Mask of the subjects that a seed evaluated."""
+    """Mask of the subjects evaluated for a seed."""
     return np.asarray(~np.isnan(probs_NK).any(axis=1))
 
 
@@ -114,7 +114,7 @@ def _each_seed(
     influence: Callable[[Floats, Ints], Floats],
     high: float,
 ) -> Measured:
-    """A score of the probabilities for each seed, over the subjects that the seed evaluated."""
+    """A score of the probabilities for each seed, over the subjects evaluated for that seed."""
     values, influences = [], np.zeros(probs_SNK.shape[:2])
     for row, probs in zip(influences, probs_SNK, strict=True):
         here = present(probs)

@@ -27,22 +27,23 @@ class Cell:
     """Predictions of one arm on one task, one row per seed.
 
     With folds, a row pools the folds of one seed and repeat, so that it contains every tested subject once. On the
-    training and validation parts, where folds share subjects, a row is one fold; `pooled_S` is the corresponding row of
-    the test part.
+    training and validation parts, where folds share subjects, a row represents one fold, and `pooled_S` contains the
+    corresponding rows of the test part.
 
     Attributes:
         definition: The task, with its classes.
         seeds: Training seeds, S; with repeated folds (seed, repeat), and with separate folds (row, fold).
         planned: Number of rows that the study requests.
         trial_ids: Trial ids of each row.
-        subjects: Subject ids, N; equal for all cells of a task.
+        subjects: Subject ids, N; the same for all cells of a task.
         labels_N: Class index of each subject.
-        probs_SNK: Probabilities averaged over the windows of a subject; NaN if a seed did not evaluate the subject.
+        probs_SNK: Probabilities averaged over the windows of a subject; NaN if the subject was not evaluated for a
+            seed.
         network: ``student`` or ``teacher``.
         versions: Distinct versions of code, data and split in the records, each as a tuple.
         refused: Reason why the cell is excluded, or None.
-        fold_SN: Fold that tested each subject, numbered consecutively over the repeats, −1 where absent; None for a
-            single split.
+        fold_SN: Fold in which each subject was tested, numbered consecutively over the repeats, −1 if absent; None for
+            a single split.
         pooled_S: Row of the test part that corresponds to each row; None unless folds are separate.
     """
 
@@ -73,23 +74,23 @@ class Cell:
 
     @cached_property
     def counts(self) -> Counts:
-        """Correct, predicted and true subjects by class, (S, K) each."""
+        """Numbers of correct, predicted and true subjects per class, each of shape (S, K)."""
         return count(self.labels_N, self.predicted_SN, len(self.classes))
 
     @cached_property
     def n_subjects(self) -> int:
-        """Number of subjects that at least one seed evaluated."""
+        """Number of subjects evaluated for at least one seed."""
         return int((~np.isnan(self.probs_SNK).any(axis=2)).any(axis=0).sum())
 
     @cached_property
     def tested(self) -> frozenset[str]:
-        """Subjects that at least one seed evaluated."""
+        """Subjects evaluated for at least one seed."""
         seen = np.asarray((~np.isnan(self.probs_SNK).any(axis=2)).any(axis=0))
         return frozenset(s for s, here in zip(self.subjects, seen, strict=True) if here)
 
     @property
     def row_of_trial(self) -> dict[str, Replicate]:
-        """Row of each trial."""
+        """Row of each trial, by trial id."""
         each = len(self.trial_ids) // len(self.seeds)
         return {trial: self.seeds[i // each] for i, trial in enumerate(self.trial_ids)}
 
@@ -104,7 +105,7 @@ class Cell:
         return () if self.complete else (f"{len(self.seeds)}/{self.planned}",)
 
     def values(self, metric: str) -> Floats:
-        """Metric for each seed (S,), on all subjects; NaN if undefined.
+        """Metric over all subjects for each seed, (S,); NaN if undefined.
 
         Raises:
             KeyError: If the metric does not exist.
@@ -138,5 +139,5 @@ class Cell:
         )
 
     def without(self, reason: str) -> Cell:
-        """A copy of the cell that is excluded, with the reason."""
+        """A copy of the cell, marked as excluded for the given reason."""
         return replace(self, refused=reason)

@@ -108,7 +108,7 @@ def _of_plan(found: Sequence[Finding], planned: Sequence[Planned]) -> list[Findi
 
 
 def _analysis(results: Path, study: Study, trials: pd.DataFrame) -> list[Finding]:
-    """Marks for analysis settings that were not fixed before the first test record; version 0.1 did not fix any."""
+    """Findings about analysis settings that were not fixed before the first test record; version 0.1 fixed none."""
     if trials["row_digest"].isna().all():
         return []
     changes = analysis_changes(results, analysis_settings(study))
@@ -116,7 +116,7 @@ def _analysis(results: Path, study: Study, trials: pd.DataFrame) -> list[Finding
 
 
 def _unverified(trials: pd.DataFrame) -> list[Finding]:
-    """Mark for the finished trials whose records have no digests."""
+    """Finding about the finished trials whose records have no digests."""
     finished = trials[trials["status"] == "finished"]
     old = int(finished[list(DIGESTS)].isna().all(axis=1).sum())
     rule = f"{old} of {len(finished)} finished trials are unverified: version 0.1 recorded no digests"
@@ -124,7 +124,7 @@ def _unverified(trials: pd.DataFrame) -> list[Finding]:
 
 
 def _without_people(trials: pd.DataFrame, people: People) -> list[Finding]:
-    """Marks for splits of finished trials that have no `subjects` records."""
+    """Findings about splits of finished trials without `subjects` records."""
     finished = trials[trials["status"] == "finished"]
     unknown = sorted(set(finished["split_fingerprint"].dropna()) - people.splits)
     rule = "is missing: the subjects and labels found in most trials are assumed for the split"

@@ -28,7 +28,7 @@ from agrm_study.study.splits import Splits
 from agrm_study.study.tasks import Task
 
 VERSIONS = {"code": "code_version", "data": "data_fingerprint", "split": "split_fingerprint"}
-"""Versions that must agree within a cell, and their column in the `trials` record."""
+"""Versions that must agree within a cell, and their columns in the `trials` record."""
 PREDICTED = ("trial_id", "subject_id", "clip_id", "epoch", "label", "logits")
 """Columns of the `predictions` record from which a cell is created."""
 NOT_RECORDED = "not recorded"
@@ -226,7 +226,7 @@ class _Whole:
             probs = np.full((*fold_SN.shape, self.task.n_classes), np.nan)
         cell = replace(self._cell(trials, tuple(rows), planned, probs), fold_SN=fold_SN)
         if reason is None and len({frozenset(np.flatnonzero(row >= 0)) for row in fold_SN}) > 1:
-            reason = "the folds of its seeds test different subjects"
+            reason = "its seeds have different subjects in the test parts of their folds"
         return cell, reason
 
     def _cell(self, trials: Sequence[Planned], seeds: tuple[Replicate, ...], planned: int, probs_SNK: Floats) -> Cell:

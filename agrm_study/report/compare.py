@@ -41,7 +41,7 @@ def compare(
         results: Results folders.
         by: Dotted name of the setting (``ssl.threshold.tau``).
         allow: Differences accepted between the studies: ``code``, ``data``, ``split``.
-        out: Folder for the output files ``compare.<format>``; with None, nothing is written.
+        out: Folder for the output files ``compare.<format>``; if None, nothing is written.
         formats: Suffixes of `RENDERERS`; by default all available ones.
 
     Returns:
@@ -84,7 +84,7 @@ def merge(found: Sequence[Evidence], by: str, allow: Collection[str]) -> Evidenc
             )
     metrics = {e.study.primary_metric for e in found}
     if len(metrics) > 1:
-        raise InputError("the studies must share a primary metric", given=sorted(metrics))
+        raise InputError("the studies must have the same primary metric", given=sorted(metrics))
     several = len(found) > 1
     names = [a.name for e in found for a in e.study.arms]
     arms: list[tuple[ArmInfo, int]] = []

@@ -1,5 +1,4 @@
-"""Smallest detectable differences of a study, for the planned and for other numbers of seeds, test subjects and
-folds."""
+"""Smallest detectable differences for a study, with the planned and other numbers of seeds, test subjects and folds."""
 
 from __future__ import annotations
 
@@ -20,7 +19,7 @@ FACTORS: Final = (1, 2, 4)
 OTHER_FOLDS: Final = 5
 """Number of folds shown for a study with one split."""
 MOST: Final = 1_000_000
-"""Maximum number of seeds or test subjects; a difference that needs more counts as not detectable."""
+"""Maximum number of seeds or test subjects; a difference that requires more is reported as not detectable."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,13 +46,13 @@ class Design:
     """Numbers of seeds, test subjects and folds, with the resulting precision, power and cost.
 
     Attributes:
-        seeds: Number of seeds of each arm.
-        subjects: Number of test subjects; with folds, of all folds together.
+        seeds: Number of seeds per arm.
+        subjects: Number of test subjects; with folds, in all folds together.
         folds: Number of folds; 1 for a single split.
         half_width: Expected half-width of the 95% interval of a difference.
         detectable: Smallest difference that is detected with 80% probability.
         power: Probability of detecting the given difference.
-        hours: Slot-hours of all arms and tasks with these seeds and folds; None if no trial was measured.
+        hours: Slot-hours for all arms and tasks with these seeds and folds; None if no trial was measured.
     """
 
     seeds: int
@@ -77,8 +76,8 @@ class Detection:
         level: Significance level of a comparison, α divided by the number of comparisons.
         designs: The planned design first, then multiples of it, then designs with folds over the same subjects, or with
             one split if the study has folds.
-        subjects_needed: Test subjects needed to detect it with the planned seeds; None if no number suffices.
-        seeds_needed: Seeds needed to detect it with the planned test subjects; None if no number suffices.
+        subjects_needed: Test subjects needed to detect `delta` with the planned seeds; None if no number suffices.
+        seeds_needed: Seeds needed to detect `delta` with the planned test subjects; None if no number suffices.
         folds_known: Whether the variances include the effect shared by the training runs of a fold.
     """
 
@@ -101,7 +100,7 @@ def estimated(results: Path) -> tuple[list[Variances], float | None]:
     """Variances of the difference from the reference with the widest interval, for each task, and the slot-hours of one
     seed for all arms and tasks (of one fold if the study has folds).
 
-    There are no variances without a reference, or if fewer than two seeds of two arms have finished.
+    The list is empty if the study has no reference, or if no difference has finished trials for at least two seeds.
     """
     evidence = collect(results)
     m = Measurements(evidence, families=evidence.study.families)
@@ -153,13 +152,13 @@ def detection(
     folds: int = 1,
     test_share: float = 0.2,
 ) -> Detection:
-    """Detectable differences for the planned and for other numbers of seeds, test subjects and folds.
+    """Detectable differences for the planned and other numbers of seeds, test subjects and folds.
 
     Args:
         v: Variances of the difference.
         delta: The difference to detect, as a fraction.
         seeds: Planned seeds; the estimate may be based on fewer.
-        hours_per_seed: Slot-hours of one seed for all arms and tasks; of one fold if there are folds.
+        hours_per_seed: Slot-hours per seed for all arms and tasks; per fold of a seed if there are folds.
         folds: Planned folds; 1 for a single split.
         test_share: Share of the labelled subjects in the test part of a single split.
     """
@@ -202,7 +201,7 @@ def detection(
 
 
 def _least(power: Any, low: int) -> int | None:
-    """Smallest number whose power reaches `POWER`, by bisection; None if `MOST` does not suffice."""
+    """Smallest number for which the power reaches `POWER`, by bisection; None if `MOST` does not suffice."""
     if not power(MOST) >= POWER:
         return None
     high = MOST

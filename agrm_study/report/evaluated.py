@@ -54,7 +54,7 @@ class CorruptedCells:
     Attributes:
         about: Description of the copies.
         severities: Evaluated severities by corruption.
-        cells: Available predictions by (arm, task) of each (corruption, severity).
+        cells: Available predictions by (arm, task) for each (corruption, severity).
         findings: Omitted or marked records, with the reason.
     """
 
@@ -150,8 +150,8 @@ def corrupted_cells(evidence: Evidence) -> CorruptedCells | None:
 
 
 def _trials(ledger: Ledger, evidence: Evidence, about: EvaluatedSet, where: str) -> tuple[pd.DataFrame, list[Finding]]:
-    """The records of planned trials, and findings on records that are damaged, failed, or use different weights or
-    data."""
+    """The records of planned trials, and findings about records that are damaged, failed, or based on different weights
+    or data."""
     table = ledger.table_of("trials")
     broken = broken_rows(table)
     recorded = frame_of(table, ["trial_id"])

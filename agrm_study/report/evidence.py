@@ -39,7 +39,7 @@ class Evidence:
         provenance: Content of provenance.json; empty if the file does not exist.
         problems: Findings about the evidence, each of which excludes or marks records.
         allow: Differences accepted between records (``code``, ``data``, ``split``).
-        race: Decisions of the race, for a study with a race.
+        race: Decisions of the race; None for a study without a race.
     """
 
     results: Path

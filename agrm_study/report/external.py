@@ -53,8 +53,8 @@ def metric_of(cell: Cell, name: str) -> Measured | None:
 def scored_on_set(cell: Cell, name: str) -> Scored:
     """A metric of a cell for each seed, with the influence of each subject.
 
-    If folds are not pooled, all their networks have evaluated the same subjects: the metric of a seed, and the
-    influence of a subject on it, are means over its folds.
+    If folds are not pooled, the networks of all folds were evaluated on the same subjects; the metric of a seed and the
+    influence of a subject on it are means over the folds.
     """
     if cell.pooled_S is None:
         return scores(cell, (name,))[name]

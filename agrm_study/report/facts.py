@@ -1,4 +1,4 @@
-"""Per-trial training facts: the validation scores, and the pseudo-labels at the best epoch."""
+"""Training statistics of each trial: validation scores and pseudo-label statistics at the best epoch."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def of_arm(evidence: Evidence, facts: pd.DataFrame, arm: str, task: str) -> pd.D
 
 
 def by_cell(evidence: Evidence, facts: pd.DataFrame, column: str) -> dict[tuple[str, str], list[float]]:
-    """One fact of the replicates of every (arm, task), computed as in `of_arm`."""
+    """One column of the facts for the replicates of each (arm, task), computed as in `of_arm`."""
     return {key: [float(x) for x in of_arm(evidence, facts, *key)[column]] for key in evidence.replicates}
 
 

@@ -36,7 +36,7 @@ def report_on(
     parts: Sequence[OwnPart] = (),
     on_progress: Callable[[str], None] | None = None,
 ) -> FolderReport:
-    """Write the tables, figures and page of each results folder into it.
+    """Write the tables, figures and page for each results folder into that folder.
 
     Args:
         results: Results folders, paths or URIs.

@@ -48,7 +48,7 @@ class NeverActed:
         trials: Number of finished trials.
         no_weight: Number of trials whose λ was never above 0, so that unlabelled clips had no weight.
         no_label: Number of trials with λ above 0 and coverage 0 in every epoch, so that no pseudo-label was used.
-        consistency: Whether the method has a consistency loss, which acts without pseudo-labels.
+        consistency: Whether the method has a consistency loss, which does not require pseudo-labels.
     """
 
     arm: str

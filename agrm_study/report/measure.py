@@ -59,9 +59,9 @@ class Compared:
     """Comparison of an arm with the reference on one task.
 
     Attributes:
-        difference: Δ with interval, p and Hedges' g; None if excluded or if either side is missing.
-        adjusted_p: Holm-adjusted p within the family; NaN if undefined.
-        equivalence_p: Holm-adjusted p of equivalence within the study's margin; NaN if undefined.
+        difference: Δ with interval, p value and Hedges' g; None if excluded or if either side is missing.
+        adjusted_p: Holm-adjusted p value within the family; NaN if undefined.
+        equivalence_p: Holm-adjusted p value for equivalence within the study's margin; NaN if undefined.
         refused: Reason why there is no Δ, or None.
         same: Whether the arm and the reference share the same training runs, so that there is nothing to compare.
     """
@@ -74,7 +74,7 @@ class Compared:
 
     @property
     def dagger(self) -> bool:
-        """Whether the difference is significant: adjusted p below .05."""
+        """Whether the difference is significant (adjusted p value below .05)."""
         return self.adjusted_p < ALPHA
 
 
@@ -147,7 +147,7 @@ class Measurements:
     def paired(self, task: str, metric: str | None = None) -> bool:
         """Whether the arms' metrics are correlated over seeds, so that differences are paired by seed.
 
-        Arms with their own `seed_offset` are ignored, since they have no seeds in common with the other arms.
+        Arms whose `seed_offset` differs from that of the reference are ignored, since they have no seeds in common.
         """
         study = self.evidence.study
         metric = metric or study.primary_metric
@@ -214,11 +214,12 @@ class Measurements:
                 if kind == "split" and self._judged_alike(cell, reference):
                     continue
                 ours, theirs = ", ".join(cell.versions[kind]), ", ".join(reference.versions[kind])
-                return f"{kind} differs from the reference's ({ours} against {theirs})"
+                return f"{kind} differs between the arm ({ours}) and the reference ({theirs})"
         return None
 
     def _judged_alike(self, cell: Cell, reference: Cell) -> bool:
-        """Whether two cells of different splits select and test on the same subjects, fold by fold."""
+        """Whether two cells with different splits use the same subjects for model selection and testing in each
+        fold."""
         people, ours, theirs = self.evidence.people, cell.versions["split"], reference.versions["split"]
         if cell.fold_SN is None or reference.fold_SN is None:
             return people.judge_alike((*ours, *theirs))
@@ -285,7 +286,7 @@ def scores(cell: Cell, metrics: Iterable[str]) -> dict[str, Scored]:
 def measured_counts(
     cell: Cell, functions: Mapping[str, Callable[[Counts], Floats]], low: float = 0.0, high: float = 1.0
 ) -> dict[str, Measured]:
-    """Measurements, by name, of functions of a cell's counts whose values lie between two bounds."""
+    """Measurements by name for functions of a cell's counts, whose values lie between two bounds."""
     influence = of_counts(cell.labels_N, cell.predicted_SN, len(cell.classes), functions)
     return {
         name: measured(cell.scored(function(cell.counts), influence[name]), low, high)
@@ -307,7 +308,8 @@ def measured(scored: Scored, low: float = 0.0, high: float = 1.0) -> Measured:
 
 
 def bounded(mean: float, found: Components | None, low: float = 0.0, high: float = 1.0) -> Interval:
-    """Headline interval of a mean between two bounds (infinite for none); undefined without mean or components."""
+    """Headline interval of a mean, limited to the given bounds (infinite for no bounds); undefined without mean or
+    components."""
     if found is None or not math.isfinite(mean):
         return UNDEFINED
     if math.isinf(low):

@@ -55,12 +55,12 @@ def replicates_note(m: Measurements, arms: Iterable[str], tasks: Collection[str]
     others = f"{' or '.join(averages)} if there is one, else student"
     network = networks[0] if len(networks) == 1 else others if "student" in networks else " or ".join(averages)
     finished = "have finished"
-    own = any(a.recipe.own_trainer for a in m.evidence.study.arms)  # without a teacher and without windows of a video
+    own = any(a.recipe.own_trainer for a in m.evidence.study.arms)  # has no teacher, and no windows per video
     networks_text = "" if own else f"; network: {network}; window probabilities are averaged per subject"
     over, splits = f"n = {n} training seeds", m.evidence.study.splits
     if splits is not None:
         each = "seed" if splits.repeats == 1 else "seed and repeat"
-        over += "" if splits.repeats == 1 else f" × {splits.repeats} repeats together"
+        over += "" if splits.repeats == 1 else f" × {splits.repeats} repeats in total"
         test += f", pooled over {splits.folds} folds, so that each is tested once per {each}"
         finished = "have all their folds"
     short = f" Superscript k/n: only k of n planned seeds {finished}." if any(not c.complete for c in cells) else ""
@@ -78,7 +78,7 @@ def interval_note(m: Measurements, tasks: Collection[str]) -> str:
     """Definition of the intervals, and reasons for missing ones."""
     cells = [c for (_, t), c in m.evidence.cells.items() if t in tasks and not c.refused]
     if cells and all(len(c.seeds) < 2 for c in cells):
-        return "One seed: no interval and no p, as the variance between training runs cannot be estimated."
+        return "One seed: no interval or p value, as the variance between training runs cannot be estimated."
     text = (
         "Brackets: 95% intervals over seeds and subjects (two-way variance with Satterthwaite's t; score intervals "
         "between the bounds of a metric)"
@@ -86,10 +86,10 @@ def interval_note(m: Measurements, tasks: Collection[str]) -> str:
     if m.evidence.study.splits is not None:
         text += ", including the variance shared by the training runs of a fold"
         if m.evidence.study.splits.group == "site":
-            text += f" and between its sites ({_sites(m)} sites in total), so that they also hold for similar sites"
-    none = f"; none for one seed or fewer than {FEWEST_SUBJECTS} subjects, nor if no decision varies"
+            text += f" and between its sites ({_sites(m)} sites in total), so that they also apply to similar sites"
+    none = f"; none for one seed, for fewer than {FEWEST_SUBJECTS} subjects, or if the variance is zero"
     if any(len(c.classes) == 2 and np.bincount(c.labels_N, minlength=2).min() < FEWEST_OF_CLASS for c in cells):
-        none += f", nor for areas under curves with fewer than {FEWEST_OF_CLASS} subjects of a class"
+        none += f"; none for areas under curves with fewer than {FEWEST_OF_CLASS} subjects of a class"
     return f"{text}{none}."
 
 
@@ -115,12 +115,12 @@ def caution_notes(m: Measurements, arms: Iterable[str], tasks: Collection[str]) 
             "undetected."
         )
     elif fewest < FEW_SEEDS:
-        out.append(f"Caution: {counted(fewest, 'seed')}; fewer than {FEW_SEEDS} leave intervals wide.")
+        out.append(f"Caution: {counted(fewest, 'seed')}; intervals are wide with fewer than {FEW_SEEDS}.")
     sizes = {t: n for t in tasks if (n := max((c.n_subjects for c in cells if c.task == t), default=0))}
     none = {t: n for t, n in sizes.items() if n < FEWEST_SUBJECTS}
     small = {t: n for t, n in sizes.items() if FEWEST_SUBJECTS <= n < FEW_SUBJECTS}
     if none:
-        out.append(f"Fewer than {FEWEST_SUBJECTS} test subjects ({_by_task(none)}): no interval and no p.")
+        out.append(f"Fewer than {FEWEST_SUBJECTS} test subjects ({_by_task(none)}): no interval or p value.")
     if small:
         out.append(
             f"Caution: fewer than {FEW_SUBJECTS} test subjects ({_by_task(small)}); few subjects determine the results."
@@ -128,8 +128,8 @@ def caution_notes(m: Measurements, arms: Iterable[str], tasks: Collection[str]) 
     splits = m.evidence.study.splits
     if splits is not None and splits.group == "site" and splits.folds < FEW_SITE_FOLDS:
         out.append(
-            f"Caution: {splits.folds} folds of sites; fewer than {FEW_SITE_FOLDS} estimate differences between sites "
-            "poorly."
+            f"Caution: {splits.folds} folds of sites; with fewer than {FEW_SITE_FOLDS}, differences between sites are "
+            "estimated poorly."
         )
     unstable = []
     for c in cells:
@@ -153,9 +153,9 @@ def tuning_note(evidence: Evidence) -> str | None:
     sampler = tune.sampler if isinstance(tune.sampler, str) else tune.sampler.name
     tasks = " and task" if len(evidence.study.tasks) > 1 else ""
     apart = [a.name for a in evidence.study.arms if a.space is not None]
-    own = f" {listing(apart)}: over a search space of {'its' if len(apart) == 1 else 'their'} own." if apart else ""
+    own = f" {listing(apart)}: with {'its' if len(apart) == 1 else 'their'} own search space." if apart else ""
     untuned = [a.name for a in evidence.study.arms if not a.tuned]
-    lacking = f" Not tuned yet, and without numbers: {listing(untuned)}." if untuned else ""
+    lacking = f" Not tuned yet, so no results are shown: {listing(untuned)}." if untuned else ""
     return (
         f"Each arm{tasks} was tuned with {points} on validation data ({sampler}, {METRIC_NAMES[tune.metric[0][4:]]}) "
         f"before it was trained with the reported seeds.{own}{lacking}"
@@ -170,8 +170,8 @@ def race_notes(evidence: Evidence, arms: Iterable[str], tasks: Collection[str]) 
     rounds = f"then {rules.step} at a time" if rules.step > 1 else "then one at a time"
     metric = METRIC_NAMES[evidence.study.primary_metric]
     how = (
-        f"Race: {rules.first} seeds for every arm, {rounds} up to {rules.most}; after each round an arm is stopped "
-        f"when another is better in {metric} on validation data by a one-sided paired t-test over seeds. Probability "
+        f"Race: {rules.first} seeds for every arm, {rounds} up to {rules.most}; after each round, an arm is stopped if "
+        f"another is better in {metric} on validation data in a one-sided paired t-test over seeds. Probability "
         f"that the truly best arm of a task is stopped: at most {rules.level:g} (Bonferroni over rounds and competing "
         "arms)."
     )
@@ -182,10 +182,10 @@ def race_notes(evidence: Evidence, arms: Iterable[str], tasks: Collection[str]) 
     more = f"; and {len(stopped) - MOST_STOPPED} more (table race)" if len(stopped) > MOST_STOPPED else ""
     return (
         how,
-        f"‡ Stopped by the race: {'; '.join(reasons)}{more}. These arms are complete with their n. They were stopped "
-        "because of these seeds, so their means are biased low and those of the remaining arms are biased high: they "
-        "are not ranked and must not be read as estimates at equal n, and Δ and p of a stopped arm do not account for "
-        "the stopping.",
+        f"‡ Stopped by the race: {'; '.join(reasons)}{more}. These arms are complete with the n shown. They were "
+        "stopped because of their results for these seeds, so their means are biased low and the means of the "
+        "remaining arms are biased high: stopped arms are not ranked, their means must not be read as estimates at "
+        "equal n, and their Δ and p do not account for the stopping.",
     )
 
 
@@ -207,10 +207,10 @@ def comparison_note(m: Measurements, tasks: Collection[str], arms: Iterable[str]
     metric = METRIC_NAMES[study.primary_metric]
     compared = {(a, t): c for (a, t), c in m.compared().items() if a in arms and t in tasks}
     known = [c for c in compared.values() if c.difference is not None and math.isfinite(c.difference.p)]
-    parts = [f"Δ: difference in {metric} from {study.reference}, percentage points"]
+    parts = [f"Δ: difference in {metric} from {study.reference} in percentage points"]
     if known:
         paired = [t for t in tasks if m.paired(t)]
-        how = {0: "as independent draws", len(tasks): "paired"}.get(
+        how = {0: "as independent samples", len(tasks): "paired"}.get(
             len(paired), f"paired on {tasks_text(tuple(paired))}"
         )
         families = [
@@ -219,7 +219,9 @@ def comparison_note(m: Measurements, tasks: Collection[str], arms: Iterable[str]
             for f, k in sorted(m.family_sizes(t).items())
         ]
         parts[0] += ", with its 95% interval, not adjusted for multiple comparisons"
-        parts.append(f"p: two-sided t-test over seeds ({how}) and subjects (paired), Holm over {listing(families)}")
+        parts.append(
+            f"p: two-sided t-test over seeds ({how}) and subjects (paired), Holm-adjusted over {listing(families)}"
+        )
         parts.append("† p < .05")
     return "; ".join(parts) + "."
 
@@ -272,12 +274,12 @@ def same_notes(evidence: Evidence, arms: Iterable[str]) -> tuple[str, ...]:
 
 
 def idle_notes(evidence: Evidence, arms: Iterable[str], tasks: Collection[str]) -> tuple[str, ...]:
-    """Note on the arms for which semi-supervision had no effect, or an effect only after the learning rate had been
+    """Note on the arms for which semi-supervision had no effect, or had an effect only after the learning rate had been
     cut."""
     arms, several = set(arms), len(evidence.study.tasks) > 1
     every: tuple[NeverActed | RateCut, ...] = (*evidence.never_acted, *evidence.rate_cuts)
     found = [each for each in every if each.arm in arms and each.task in tasks]
-    rest = (f"The same holds for {len(found) - MOST_NAMED} more.",) if len(found) > MOST_NAMED else ()
+    rest = (f"{len(found) - MOST_NAMED} more such cases are not listed.",) if len(found) > MOST_NAMED else ()
     return (*(each.sentence(several_tasks=several) for each in found[:MOST_NAMED]), *rest)
 
 
@@ -295,7 +297,7 @@ def gap_notes(
     arms = set(arms)
     out = [*same_notes(evidence, arms), *idle_notes(evidence, arms, tasks)]
     out += [
-        f"Refused: {c.arm} on the {tasks_text((c.task,))} task, {c.refused}."
+        f"Excluded: {c.arm} on the {tasks_text((c.task,))} task, {c.refused}."
         for (a, t), c in evidence.cells.items()
         if a in arms and t in tasks and c.refused
     ]

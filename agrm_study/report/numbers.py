@@ -70,7 +70,7 @@ def numbers(m: Measurements) -> dict[str, str]:
 
 
 def _external(m: Measurements, first: str, names: Mapping[str, str]) -> dict[str, str]:
-    """Numbers on external sets: metrics, and the change of the primary metric from the internal test part."""
+    """Numbers on external sets: metrics, and the change in the primary metric from the internal test part."""
     primary, found = m.evidence.study.primary_metric, {}
     sets = _segments([each.about.name for each in m.external])
     for each in m.external:
@@ -107,7 +107,7 @@ def parse(text: str) -> dict[str, str]:
 def segment(name: str) -> str:
     """A name as one segment of a key: lower-case ASCII letters, digits and hyphens.
 
-    Accents are dropped and Greek letters are spelled (``τ=0.9`` becomes ``tau-0-9``).
+    Accents are removed and Greek letters are spelled out (``τ=0.9`` becomes ``tau-0-9``).
     """
     spelled = "".join(_spelled(c) for c in unicodedata.normalize("NFKD", name))
     return re.sub(r"[^a-z0-9]+", "-", spelled.lower()).strip("-") or f"x{_hash(name)}"

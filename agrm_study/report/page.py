@@ -143,7 +143,7 @@ def render(m: Measurements, tables: Mapping[str, Table], pictures: Sequence[Pict
         f'<div class="answer">{"".join(f"<p>{text(s)}</p>" for s in sentences(m))}</div>',
         *(f'<p class="warning">{text(w)}</p>' for w in warnings[:MAX_WARNINGS]),
         *(
-            [f'<p class="warning">{len(warnings) - MAX_WARNINGS} more: see the table of failures.</p>']
+            [f'<p class="warning">{len(warnings) - MAX_WARNINGS} more warnings: see the table of failures.</p>']
             if len(warnings) > MAX_WARNINGS
             else []
         ),
@@ -162,7 +162,7 @@ def _section(title: str, content: Sequence[str]) -> str:
 
 
 def _anchor(title: str) -> str:
-    """Id of a section, distinct from the id ``trials`` of the table of trials."""
+    """Id of a section, distinct from the id ``trials`` of the trial table."""
     return "all-trials" if title == "Trials" else title.lower()
 
 

@@ -51,7 +51,7 @@ def pool(trials: Sequence[Planned], splits: Splits) -> Pooled:
 def incomplete_rule(incomplete: Mapping[Replicate, int], splits: Splits) -> str:
     """Note on the rows that are omitted because a fold is missing."""
     said = [f"{row_words(row)}: {n} of {splits.folds} folds" for row, n in incomplete.items()]
-    return f"is not pooled if a fold is not finished and usable ({listing(said)})"
+    return f"a seed is not pooled unless all its folds are finished and usable ({listing(said)})"
 
 
 def row_words(row: Replicate) -> str:
@@ -62,15 +62,16 @@ def row_words(row: Replicate) -> str:
 def pooled_probabilities(
     probs_TNK: Floats, rows: Sequence[Sequence[int]], repeats: Sequence[int]
 ) -> tuple[Floats, Ints]:
-    """Probabilities (S, N, K) of pooled rows, and the fold (S, N) that tested each subject, numbered over all repeats.
+    """Probabilities (S, N, K) of pooled rows, and the fold (S, N) in which each subject was tested, numbered over all
+    repeats.
 
     Args:
-        probs_TNK: Probabilities of each trial, NaN if the trial did not test the subject.
+        probs_TNK: Probabilities of each trial, NaN if the subject was not tested in the trial.
         rows: Trials of each row, by fold.
         repeats: Repeat of each row.
 
     Raises:
-        ValueError: If two folds of a row test the same subject; the message states the number of such subjects.
+        ValueError: If a subject was tested in two folds of a row; the message states the number of such subjects.
     """
     n, k = probs_TNK.shape[1:]
     probs = np.full((len(rows), n, k), np.nan)
@@ -88,15 +89,16 @@ def pooled_probabilities(
 def fitted_on_validation(
     cell: Cell, validation: Cell | None, fit: Callable[[Floats, Ints], float | None]
 ) -> Floats | None:
-    """A value of each training run, fitted on its validation subjects: one per row (S, 1), or per row and fold (S, F).
+    """One value per training run, fitted on its validation subjects: one per row (S, 1), or per row and fold (S, F).
 
     Args:
         cell: Cell of the test part, or of an external set.
         validation: Cell of the validation part.
-        fit: Computes the value from probabilities (N, K) and class indices (N,) of the subjects of one training run.
+        fit: Function that computes the value from the probabilities (N, K) and class indices (N,) of the subjects of
+            one training run.
 
     Returns:
-        None if a training run has no validation predictions, or a fit does not exist.
+        The values; None if a training run has no validation predictions, or a fit does not exist.
     """
     if validation is None:
         return None
@@ -118,7 +120,7 @@ def fitted_on_validation(
 
 
 def over_subjects(cell: Cell, values_SF: Floats) -> Floats:
-    """A value of each training run (rows × folds, or × 1) for each subject that it tested: (S, N)."""
+    """One value per training run (rows × folds, or × 1), assigned to the subjects tested in that run: (S, N)."""
     if cell.fold_SN is None:
         return np.broadcast_to(values_SF[:, :1], cell.probs_SNK.shape[:2])
     at = np.where(cell.fold_SN >= 0, cell.fold_SN % values_SF.shape[1], 0)

@@ -84,7 +84,7 @@ class PredictionRows:
 
 @dataclass(frozen=True, slots=True)
 class TrialPredictions:
-    """Per-subject probabilities of many trials of one task: (T, N, K), NaN if a trial did not evaluate a subject."""
+    """Per-subject probabilities of the trials of one task: (T, N, K), NaN if there is no prediction for a subject."""
 
     trial_ids: tuple[str, ...]
     subjects: tuple[str, ...]
@@ -100,7 +100,7 @@ def subject_probabilities(rows: PredictionRows, bad: Mapping[str, str]) -> Trial
         bad: The rule that each invalid trial violates, by trial id; these trials are excluded.
 
     Returns:
-        The predictions, with subjects sorted by id; only subjects that a valid trial evaluated.
+        The predictions for the subjects evaluated in at least one valid trial, sorted by subject id.
     """
     good_T = np.array([t not in bad for t in rows.trial_ids], dtype=bool)
     kept = tuple(t for t in rows.trial_ids if t not in bad)

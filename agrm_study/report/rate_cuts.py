@@ -40,9 +40,9 @@ class RateCut:
         """The finding as a sentence."""
         arm = f"{self.arm} ({task_words(self.task)})" if several_tasks else self.arm
         return (
-            f"Learning rate of {arm}: in {self.cut} of {self.trials} trials the plateau had cut it "
+            f"Learning rate of {arm}: in {self.cut} of {self.trials} trials, the plateau schedule had reduced it "
             f"{number(self.fold, 0)}-fold (median) before λ reached its maximum, so the unlabelled clips were used "
-            "only at a small learning rate; optimizer.plateau_armed counts only later epochs."
+            "only at a small learning rate; with optimizer.plateau_armed, only later epochs are counted."
         )
 
 

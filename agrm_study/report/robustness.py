@@ -25,9 +25,9 @@ TITLES: Final[Mapping[str, str]] = {
 }
 MEANINGS: Final[Mapping[str, str]] = {
     "occlusion": "a grey rectangle over 5, 10, 20, 30, 40 % of the frame, at the same position in all frames of a clip",
-    "blur": "Gaussian blur with a standard deviation of 1, 2, 3, 4, 6 pixels at a short side of 224 (Hendrycks & "
-    "Dietterich 2019)",
-    "low_light": "50, 30, 20, 12, 7 % of the light, with the noise of at most 2000 photons per pixel",
+    "blur": "Gaussian blur with a standard deviation of 1, 2, 3, 4, 6 pixels for a short side of 224 pixels (Hendrycks "
+    "& Dietterich 2019)",
+    "low_light": "50, 30, 20, 12, 7 % of the light, with photon noise for at most 2000 photons per pixel",
     "frame_drop": "10, 20, 30, 40, 50 % of the frames dropped, each replaced by the frame before it",
     "jitter": "each frame displaced in time by up to 1, 2, 3, 4, 5 frames",
     "compression": "H.264 at constant rate factors of 28, 33, 38, 43, 48",

@@ -30,7 +30,7 @@ def task_columns(tasks: Sequence[Task]) -> tuple[Column, ...]:
 
 
 def task_row(tasks: Sequence[Task], task: Task, entries: Iterable[Entry], *, first: bool) -> Row:
-    """A row of a task; with several tasks, the first row has a heading and all rows state their task in the hidden
+    """A row of a task; with several tasks, the first row has a heading and all rows contain their task in the hidden
     column."""
     if len(tasks) == 1:
         return Row(entries=tuple(entries))
@@ -60,13 +60,13 @@ def screened_cells(m: Measurements, arms: Iterable[str]) -> list[tuple[Task, str
 
 
 def panel_titles(cells: Sequence[tuple[Task, str, Cell]]) -> list[str]:
-    """Titles of panels of cells: the arm, and the task if there are several."""
+    """Panel title of each cell: the arm, and the task if there are several."""
     several = len({task.name for task, _, _ in cells}) > 1
     return [f"{arm} ({task_words(task.name)})" if several else arm for task, arm, _ in cells]
 
 
 def tasks_and_subjects(cells: Sequence[tuple[Task, str, Cell]]) -> str:
-    """The tasks of cells and their test subjects, for use within a sentence."""
+    """The tasks of the given cells and the numbers of their test subjects, for use within a sentence."""
     subjects = {task.name: cell.n_subjects for task, _, cell in reversed(cells)}
     named = list(dict.fromkeys(task.name for task, _, _ in cells))
     counts = listing([str(n) for n in dict.fromkeys(subjects[name] for name in named)])
@@ -74,5 +74,5 @@ def tasks_and_subjects(cells: Sequence[tuple[Task, str, Cell]]) -> str:
 
 
 def positives_of(cells: Sequence[tuple[Task, str, Cell]]) -> str:
-    """`what_is_positive` of the tasks of cells."""
+    """`what_is_positive` for the tasks of the given cells."""
     return what_is_positive(list(dict.fromkeys(task for task, _, _ in cells)))

@@ -1,4 +1,4 @@
-"""A study as its report sees it: question, arms, analysis settings and planned trials."""
+"""Parts of a study used in its report: question, arms, analysis settings and planned trials."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ class Planned:
     """One trial that the study requests.
 
     Attributes:
-        fold: The fold that is tested; None in a study with a single split.
+        fold: The fold used as the test part; None in a study with a single split.
         repeat: Repeat of the folds.
     """
 

@@ -304,7 +304,7 @@ def test_every_comparison_states_the_budget_and_an_untuned_arm_is_named(
     m = measured(results)
     notes = " ".join(table_kind("arms").build(m).notes)
     assert "Each arm was tuned with 4 trials on validation data" in notes
-    assert "Not tuned yet, and without numbers: B." in notes
+    assert "Not tuned yet, so no results are shown: B." in notes
     assert m.evidence.partial is not None
     points = [row.entries[2] for row in table_kind("tuned").build(m).rows]
     assert [entry.parts["failed"] for entry in points] == [0, 4]

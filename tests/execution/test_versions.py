@@ -111,7 +111,7 @@ def test_resuming_on_another_number_of_threads_is_noted_as_inexact() -> None:
     threads = (["1"], ["1"], ["1", "2"])
     rows = [{"arm": "A", "task": "t", "seed": s, "versions": json.dumps({"threads": threads[s]})} for s in range(3)]
     [note] = mixed_versions(pd.DataFrame(rows))
-    assert note.startswith("Trials ran with several numbers of threads: 1, but 1 then 2 in 1 (A, t, seed 2).")
+    assert note.startswith("Trials ran with different numbers of threads: 1, but 1 then 2 in 1 (A, t, seed 2).")
     assert "not bit-identical" in note
 
 

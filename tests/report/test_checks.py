@@ -113,7 +113,7 @@ def test_an_arm_whose_every_trial_lacks_subjects_is_refused_in_its_row_and_below
     summary = make_report([root], tables=["ablation"], figures=[], formats=["md"], page=False)
     text = (root / "tables" / "ablation.md").read_text()
     row = next(line for line in text.splitlines() if "w/o both" in line)
-    assert "refused" in row
+    assert "excluded" in row
     assert "±" not in row
     assert "lack 2 of 18 subjects" in text
     assert "9 of 12 planned trials are finished and usable" in summary.partial[str(root)]

@@ -116,7 +116,7 @@ def test_records_of_mixed_code_in_a_cell_are_refused_with_the_difference_named(t
     assert m.metric("w/o MTM", "three_class", "accuracy") is not None
     make_report([root], figures=[], tables=["ablation"])
     text = (root / "tables" / "ablation.md").read_text()
-    assert "refused" in text
+    assert "excluded" in text
     assert "0123456789abcdef, feedface" in text
     assert collect(root, allow=["code"]).cells["AGRM", "three_class"].refused is None
 

@@ -45,7 +45,7 @@ def test_subjects_in_no_subgroup_are_counted(tmp_path):
     rows = evidence.people.rows
     rows.loc[rows["subject_id"].isin(["test000", "test001"]), "sex"] = None
     notes = table_kind("subgroups").build(Measurements(evidence)).notes
-    assert "Sex unknown: 2 of 18 subjects, in none of these subgroups." in notes
+    assert "Sex unknown: 2 of 18 subjects, not in any of these subgroups." in notes
 
 
 def test_a_temperature_that_validation_does_not_identify_is_said_to_be_so_and_1_is_used(tmp_path):

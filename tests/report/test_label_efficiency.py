@@ -37,7 +37,7 @@ def test_another_training_part_is_compared_and_another_judging_part_is_refused(t
         kept.remove(next(row for row in kept if row["split"] == part))
     write_subjects(root, "split-few", kept)
     table = make_report([root], tables=["arms"], figures=[], formats=["md"], page=False).tables[str(root)]["arms"]
-    refused = [note for note in table.notes if "refused: split differs" in note or "not in the test part" in note]
+    refused = [note for note in table.notes if "excluded: split differs" in note or "not in the test part" in note]
     if part is None:
         assert not refused
         assert any("Δ: difference" in note for note in table.notes)

@@ -230,11 +230,11 @@ def test_folds_of_sites_are_named_with_what_intervals_hold_for(tmp_path: Path) -
     m = Measurements(collect(root))
     notes = " ".join(Arms().build(m).notes)
     assert "pooled over 4 folds" in notes
-    assert "and between its sites (8 sites in total), so that they also hold for similar sites" in notes
+    assert "and between its sites (8 sites in total), so that they also apply to similar sites" in notes
     assert "folds of sites" not in notes  # a caution about fewer than four
     assert "and between sites, which is assumed" in " ".join(Variance().build(m).notes)
     by_site = Heterogeneity().build(m)
-    assert "A site is tested by the networks of one fold" in " ".join(by_site.notes)
+    assert "Each site is tested with the networks of one fold" in " ".join(by_site.notes)
     rows = [row.entries[2].text for row in by_site.rows]
     assert [f"Site: site {n}" for n in range(8)] == [text for text in dict.fromkeys(rows) if text.startswith("Site")]
     assert "no site is in the test part and in another part of a fold" in " ".join(Splits().build(m).notes)

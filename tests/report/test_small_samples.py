@@ -22,7 +22,7 @@ def said(table, text):
 
 def test_fewer_than_ten_test_subjects_give_means_without_intervals_and_p(tmp_path):
     m, table = ablation(tmp_path, [0, 1, 2], 9)
-    assert said(table, "Fewer than 10 test subjects (9 on the two-class task): no interval and no p.") == 1
+    assert said(table, "Fewer than 10 test subjects (9 on the two-class task): no interval or p value.") == 1
     assert not m.metric("AGRM", "two_class", "macro_f1").interval.defined
     assert all(row.entries[-1].text in ("–", "") for row in table.rows)
     assert table.rows[1].entries[-2].text[0] in "+−0"
@@ -48,7 +48,7 @@ def test_few_seeds_are_cautioned_about_and_two_are_never_paired(tmp_path, seeds,
 def test_areas_under_curves_have_no_interval_with_fewer_than_ten_subjects_of_a_class(tmp_path):
     m, _ = ablation(tmp_path, [0, 1, 2], 24)  # a third is normal
     table = table_kind("discrimination").build(m)
-    assert said(table, "nor for areas under curves with fewer than 10 subjects of a class") == 1
+    assert said(table, "none for areas under curves with fewer than 10 subjects of a class") == 1
     assert not m.metric("AGRM", "two_class", "roc_auc").interval.defined
     assert m.metric("AGRM", "two_class", "accuracy").interval.defined
     assert table.rows[0].entries[1].text.replace(".", "").isdigit()

@@ -11,7 +11,7 @@ from agrm_study.report.checks.trials import trial_finding
 
 
 def check_epochs(ledger: Ledger, trials: pd.DataFrame) -> list[Finding]:
-    """Marks for finished trials whose rows are damaged, or that have no validation rows at the best epoch.
+    """Findings about finished trials whose rows are damaged, or that have no validation rows at the best epoch.
 
     Test metrics do not depend on these rows; learning curves, thresholds and validation scores do.
     """

@@ -29,7 +29,7 @@ class People:
     Attributes:
         rows: The `subjects` records, each row once.
         labels: Manifest label of each subject of a labelled part, by (split fingerprint, part).
-        broken: Rule that a split violates, by its fingerprint; all its trials are excluded.
+        broken: Rule that a split violates, by split fingerprint; all trials of such a split are excluded.
     """
 
     rows: pd.DataFrame
@@ -100,7 +100,7 @@ def _fault(people: pd.DataFrame) -> str | None:
         return f"part must be one of {', '.join(SIDES)}; given {some([repr(p) for p in unknown])}"
     again = people[people.duplicated(["split", "subject_id"])]
     if len(again):
-        return f"a subject must have one row per part; {some(sorted(set(again['subject_id'])))} has several that differ"
+        return f"a subject must have one row per part; different rows for {some(sorted(set(again['subject_id'])))}"
     sides = people.assign(side=people["split"].map(SIDES)).drop_duplicates(["subject_id", "side"])
     both = sides[sides.duplicated("subject_id", keep=False)].groupby("subject_id")["split"].agg(sorted)
     if len(both):

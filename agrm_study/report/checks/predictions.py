@@ -50,7 +50,7 @@ def check_predictions(
     """The rule that each invalid trial violates, by trial id; one rule per trial.
 
     Args:
-        rows: Rows of the part.
+        rows: Prediction rows of the part.
         task: Task of the trials.
         part: ``train``, ``val`` or ``test``.
         expected: Expected properties of each trial in the rows.

@@ -17,7 +17,7 @@ def check_trials(
 
     Args:
         trials: The `trials` records, one row per trial.
-        broken_splits: The rule that a split violates, by its fingerprint.
+        broken_splits: The rule that a split violates, by split fingerprint.
         broken_rows: Description of the damage to a record, by trial id.
     """
     findings: list[Finding] = []

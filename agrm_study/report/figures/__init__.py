@@ -30,7 +30,7 @@ _SHIPPED: dict[str, str] = {
     "parallel_coordinates": f"{_HERE}.parallel_coordinates:ParallelCoordinates",
 }
 FIGURES = Registry("figure", _SHIPPED)
-"""Classes of figures by name, as module:class for lazy import. To add one, add a module and an entry here."""
+"""Figure classes by name, as module:class for lazy import. To add one, add a module and an entry here."""
 
 
 def figure_kind(name: str) -> FigureKind[Any]:

@@ -1,4 +1,4 @@
-"""Base class of a figure, which first computes an info value and then draws it."""
+"""Base class of figures, which first compute an info value and then draw it."""
 
 from __future__ import annotations
 
@@ -44,11 +44,12 @@ class FigureKind(ABC, Generic[Info]):
 
     @abstractmethod
     def caption(self, info: Info) -> str:
-        """Caption, which describes the content, n, N, and the meaning of bands and brackets."""
+        """Caption that describes the content, n, N, and the meaning of bands and brackets."""
 
 
 def images(figure: Figure, formats: Iterable[str]) -> dict[str, bytes]:
-    """Render a figure in several formats with one layout; identical figures give identical bytes (fixed dates, ids)."""
+    """Render a figure in several formats with one layout; dates and ids are fixed, so identical figures produce
+    identical bytes."""
     metadata: dict[str, dict[str, Any]] = {
         "pdf": {"CreationDate": _DATE, "ModDate": _DATE, "Creator": "agrm-study", "Producer": None},
         "svg": {"Date": None, "Creator": "agrm-study"},

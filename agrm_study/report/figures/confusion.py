@@ -28,10 +28,10 @@ class Size:
         classes: Largest number of classes.
         per_row: Number of matrices per row.
         arms: Number of arms shown.
-        side_in: Side of a matrix, inches.
-        font: Size of the numbers, points; None for a heat map without numbers.
+        side_in: Side length of a matrix, in inches.
+        font: Font size of the numbers, in points; None for a heat map without numbers.
         counts: Whether counts are shown below the percentages.
-        label_font: Size of the class names, points; None for the default.
+        label_font: Font size of the class names, in points; None for the default.
     """
 
     classes: int

@@ -1,4 +1,4 @@
-"""Layout with one small panel per arm, shared by the figures of curves over all thresholds."""
+"""Layout with one small panel per arm, shared by the figures with curves over all thresholds."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def curve_panels(count: int, *, x_title: str, y_title: str, narrowest_in: float)
         count: Number of panels.
         x_title: Title of the horizontal axes.
         y_title: Title of the vertical axes.
-        narrowest_in: Minimum width of the figure, inches.
+        narrowest_in: Minimum width of the figure, in inches.
     """
     columns = min(MOST_COLUMNS, count)
     rows = math.ceil(count / columns)

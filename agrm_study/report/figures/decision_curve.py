@@ -108,6 +108,6 @@ class DecisionCurve(FigureKind[DecisionCurveInfo]):
             f"Decision curve of the {task_words(info.task.name)} task on N = {info.n_subjects} test subjects "
             f"({percent(info.prevalence)}% {positive_words(info.task)}): net benefit (true positives minus false "
             "positives weighted by the odds of the threshold, per subject) of acting at a threshold probability; "
-            "lines: mean over seeds, bands: lowest to highest seed. It holds at this test set's prevalence "
-            f"only.{rest}"
+            "lines: mean over seeds, bands: lowest to highest seed. The curve is valid only at the prevalence of this "
+            f"test set.{rest}"
         )

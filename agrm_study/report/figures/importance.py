@@ -24,7 +24,8 @@ TREES = 100
 
 @dataclass(frozen=True, kw_only=True)
 class TaskImportance:
-    """Settings of one task in decreasing order of importance: the forest's loss of R² when a setting is shuffled.
+    """Settings of one task in decreasing order of importance: the decrease in the forest's R² when a setting is
+    shuffled.
 
     Attributes:
         r2: The forest's out-of-bag R², the fraction of the variance explained by the settings.
@@ -120,10 +121,11 @@ class Importance(FigureKind[ImportanceInfo]):
     def caption(self, info: ImportanceInfo) -> str:
         fits = ", ".join(f"{task_words(t.task)} {number(t.r2, 2)}" for t in info.tasks)
         return (
-            f"Importance of each setting for {METRIC_NAMES[info.metric]} on validation data: loss of R² of a random "
-            f"forest ({TREES} trees) when the setting is shuffled, mean ± standard deviation over {REPEATS} shuffles. "
-            f"The forest's out-of-bag R² ({fits}) states how much of the metric the settings explain; if it is near "
-            "or below 0, the bars on the left have no meaning. Right: PED-ANOVA (Watanabe et al. 2023), the divergence "
-            "of each setting's distribution in the best trials from its distribution in all trials, as shares; it "
-            "shows which settings matter for being among the best, not for the metric as a whole."
+            f"Importance of each setting for {METRIC_NAMES[info.metric]} on validation data. Left: decrease in the R² "
+            f"of a random forest ({TREES} trees) when the setting is shuffled, mean ± standard deviation over "
+            f"{REPEATS} shuffles. The forest's out-of-bag R² ({fits}) is the fraction of the metric's variance that "
+            "the settings explain; if it is near or below 0, the bars on the left are meaningless. Right: PED-ANOVA "
+            "(Watanabe et al. 2023), the divergence of each setting's distribution in the best trials from its "
+            "distribution in all trials, as shares; it shows which settings matter for being among the best, not for "
+            "the metric as a whole."
         )

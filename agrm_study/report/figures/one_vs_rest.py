@@ -20,7 +20,7 @@ from agrm_study.statistics.ranking import RANKING, at_each_seed, cumulated
 from agrm_study.study.tasks import class_title, task_title
 
 MAX_CLASSES: Final = 10
-"""Maximum number of classes with a curve; if there are more, the classes with the lowest areas are drawn."""
+"""Maximum number of classes with a curve; if there are more, the classes with the lowest ROC-AUC are drawn."""
 GRID: Final = np.linspace(0, 1, 101)
 
 

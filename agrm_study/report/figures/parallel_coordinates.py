@@ -23,7 +23,7 @@ from agrm_study.study.tasks import task_title
 WIDE: Final = 10.0
 MOST_TICKS: Final = 6
 GAP: Final = 0.18
-"""Share of an axis below its values, for trials in which the setting is inactive."""
+"""Fraction of an axis reserved below its values for trials in which the setting is inactive."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +85,7 @@ def axis_of(title: str, values: NDArray[np.floating], names: list[str] | None) -
 
 
 def ticks_of(low: float, high: float) -> NDArray[np.floating]:
-    """Two to six round values between two values on the scale of an axis, otherwise the two values themselves."""
+    """At most six round tick values between two limits, on the scale of an axis; the limits if fewer than two exist."""
     if _is_logit(low, high):
         near_0 = _decades(low, 0.1) if low < 0.1 else np.empty(0)
         found = np.concatenate([near_0, 1 - _decades(1 - high, min(1 - low, 0.5))[::-1]])

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import optuna
 
 QUANTILE: Final = 0.1
-"""Share of the trials that count as the best, Optuna's default."""
+"""Fraction of the trials that count as the best (Optuna's default)."""
 MIN_BEST: Final = 5
 """Minimum number of trials that count as the best; with fewer, densities are unstable (Optuna's recommendation)."""
 
@@ -28,7 +28,7 @@ def ped_anova(factors: pd.DataFrame, scores: NDArray[np.floating], *, maximize: 
 
     The importance is the Pearson divergence between the densities of a setting in the best trials and in all trials
     (PED-ANOVA, Watanabe et al. 2023; conditional settings as in Conditional PED-ANOVA), computed with Optuna. Settings
-    are scaled as on their axis in the figure of parallel coordinates. None if no setting distinguishes the best trials.
+    are scaled as on their axes in the parallel-coordinates figure. None if no setting distinguishes the best trials.
 
     Args:
         factors: Settings that vary, one column each, with NaN or None if a setting is inactive; (N, M).
@@ -66,7 +66,8 @@ def ped_anova(factors: pd.DataFrame, scores: NDArray[np.floating], *, maximize: 
 
 
 def best_share(trials: int) -> float:
-    """Share of trials that count as the best: a tenth, or the share of `MIN_BEST` trials if larger (at most a half)."""
+    """Fraction of trials that count as the best: `QUANTILE`, or the fraction of `MIN_BEST` trials if larger, but at
+    most one half."""
     return max(QUANTILE, min(MIN_BEST / trials, 0.5))
 
 

@@ -24,7 +24,7 @@ PER_GROUP, MOST_GROUPS = 8, 10
 
 
 def _wilson(share: float, n: float) -> Interval:
-    """Wilson interval of a proportion of about n subjects."""
+    """Wilson interval for a proportion among about n subjects."""
     subjects = max(1, round(n))
     return wilson(round(share * subjects), subjects)
 
@@ -147,9 +147,9 @@ class ReliabilityDiagram(FigureKind[ReliabilityInfo]):
 
     def caption(self, info: ReliabilityInfo) -> str:
         return (
-            f"Reliability of {info.arm} on the test part, {info.n_seeds} seeds together: accuracy by confidence "
-            f"in groups of equal size, and the number of decisions in {BINS} bins. Dots: as trained, with Wilson's 95% "
-            "interval for the number of subjects in a group; open diamonds: after temperature scaling fitted "
+            f"Reliability of {info.arm} on the test part, {info.n_seeds} seeds combined: accuracy by confidence "
+            f"in groups of equal size, and the number of decisions in {BINS} bins. Dots: as trained, with 95% Wilson "
+            "intervals for the number of subjects in a group; open diamonds: after temperature scaling fitted "
             "on validation data; dotted: perfect calibration. ECE: expected calibration error in the bins, mean over "
             "seeds."
         )

@@ -1,4 +1,4 @@
-"""Tried settings of a search and their validation scores, shared by the figures of searches."""
+"""Settings tried by a search and their validation scores, shared by the search figures."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from agrm_study.report.measure import Measurements
 from agrm_study.report.tables.factor_response import is_full_grid, level_of, level_text
 
 MIN_TRIALS = 8
-"""Minimum number of trials; fewer cannot separate the effects of several settings."""
+"""Minimum number of trials; with fewer, the effects of several settings cannot be separated."""
 
 
 def tried(m: Measurements, task: str) -> tuple[pd.DataFrame, pd.Series[float], str] | None:
@@ -31,7 +31,7 @@ def tried(m: Measurements, task: str) -> tuple[pd.DataFrame, pd.Series[float], s
     metric = metric if metric in facts else "val_macro_f1"
     scores = facts[metric].dropna()
     factors = factor_values(trials, [f for f in e.study.factors if f in factor_values(trials)]).loc[scores.index]
-    if e.searched.empty:  # a setting that an arm does not set has the value of the base recipe
+    if e.searched.empty:  # a setting that an arm does not specify has its value in the base recipe
         arm_of = trials.set_index("trial_id")["arm"].loc[scores.index]
         for factor in factors.columns:
             known = {a.name: level_of(a, str(factor)) for a in e.study.arms}

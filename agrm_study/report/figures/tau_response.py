@@ -190,7 +190,7 @@ class TauResponse(FigureKind[TauResponseInfo]):
             f"Left: {METRIC_NAMES[info.metric]} on test data by threshold; large markers: mean over seeds, bars: "
             "95% intervals over seeds and subjects, dots: single seeds, band: lowest to highest seed. Right: share of "
             "unlabelled clips accepted and share of these that agree with the hidden label, mean over seeds, epoch by "
-            "epoch; the marker is the last epoch."
+            "epoch; markers: last epoch."
         )
 
 

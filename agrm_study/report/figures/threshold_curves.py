@@ -53,7 +53,7 @@ class Curves(Generic[Curve]):
 
     @property
     def not_shown(self) -> str:
-        """The end of the caption, which lists the arms without a panel."""
+        """End of the caption, listing the arms without a panel."""
         return f" Not shown: {', '.join(self.left_out)}." if self.left_out else ""
 
 

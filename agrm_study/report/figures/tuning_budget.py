@@ -21,7 +21,7 @@ from agrm_study.study.search_space import OBJECTIVES
 from agrm_study.study.tasks import task_title
 
 MIN_POINTS: Final = 3
-"""Minimum number of points with a score; fewer give no curve."""
+"""Minimum number of points with a score; with fewer, no curve is drawn."""
 BANDS: Final = 4
 """Maximum number of arms with a band; more bands would overlap."""
 
@@ -95,7 +95,7 @@ class TuningBudget(FigureKind[TuningBudgetInfo]):
         curves = [curve for _, its in info.tasks for curve in its]
         failed = sum(curve.failed for curve in curves)
         bands = (
-            " ± its standard deviation, within the scores seen"
+            " ± its standard deviation, limited to the range of the observed scores"
             if max(len(its) for _, its in info.tasks) <= BANDS
             else ""
         )

@@ -1,4 +1,4 @@
-"""Figure of the shares of variance of each difference (or arm): seeds, subjects, and their interaction."""
+"""Figure of the sources of variance of each difference (or arm): seeds, subjects, and their interaction."""
 
 from __future__ import annotations
 
@@ -120,10 +120,11 @@ class VarianceShares(FigureKind[VarianceInfo]):
             if info.reference
             else (f"mean {METRIC_NAMES[info.metric]}")
         )
-        rest = f" {info.left_out} more arms are in the table of variance." if info.left_out else ""
+        rest = f" {info.left_out} more arms are in the variance table." if info.left_out else ""
         folds = "; folds: variance shared by the training runs of a fold" if info.folds else ""
         return (
             f"Sources of the variance of {of}: training runs (seeds), test subjects, and their "
             f"interaction{folds}. Right: half-width of the 95% interval in points of {METRIC_TITLES[info.metric]}. If "
-            f"the share of a source is large, more of it narrows the interval; shares from few seeds are rough.{rest}"
+            "a source has a large share, increasing its number narrows the interval; shares estimated from few seeds "
+            f"are imprecise.{rest}"
         )

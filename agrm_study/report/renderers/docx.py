@@ -16,7 +16,7 @@ THICK, THIN = 8, 4
 
 
 def render(table: Table) -> bytes:
-    """A document with the caption, the table and its notes; identical tables give identical bytes.
+    """A document with the caption, the table and its notes; identical tables produce identical bytes.
 
     Raises:
         InputError: If python-docx is not installed.

@@ -98,7 +98,8 @@ _WRAP = 16
 """Characters per line at which names and headings are wrapped in a table that is too wide."""
 
 TABLE_ID = "% agrm-study table "
-"""Start of the comment that identifies the study and the table of a tabular; `agrm-study verify` finds tables by it."""
+"""Start of the comment that identifies the study and the table of a tabular, so that `agrm-study verify` can find
+it."""
 
 _HEAD = r"""% {caption}
 % Compiles on its own; or \input it where booktabs and amssymb are loaded.

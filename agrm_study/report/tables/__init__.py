@@ -42,7 +42,7 @@ _SHIPPED: dict[str, str] = {
     "failures": f"{_HERE}.failures:Failures",
 }
 TABLES = Registry("table", _SHIPPED)
-"""Classes of tables by name, as module:class for lazy import. To add one, add a module and an entry here."""
+"""Table classes by name, as module:class for lazy import. To add one, add a module and an entry here."""
 
 
 def table_kind(name: str) -> TableKind:

@@ -16,7 +16,7 @@ MODULES = (Column(key="mtm", title="MTM", align="center"), Column(key="shpm", ti
 
 
 def four_arms(study: StudyInfo) -> tuple[str, str, str, str] | None:
-    """Arms of a 2×2 ablation: full, without MTM, without SHPM, without both; None unless exactly one arm fits each."""
+    """Arms of a 2×2 ablation: full, without MTM, without SHPM, without both; None unless each has exactly one arm."""
     found: dict[tuple[bool, bool], list[str]] = {}
     for arm in study.arms:
         if arm.averages_only:
@@ -67,7 +67,7 @@ class Ablation(TableKind):
         explained: tuple[str, ...] = ()
         if four is not None and study.reference is not None:
             full, a, b, both = four
-            explained = (f"Interaction: {full} − {a} − {b} + {both}; 0 when the gains of the two modules add up.",)
+            explained = (f"Interaction: {full} − {a} − {b} + {both}; 0 if the gains of the two modules are additive.",)
         return Table(
             name=self.name,
             caption=f"Ablation of the Mean Teacher module (MTM) and spatial hierarchical pooling (SHPM) on the "

@@ -81,7 +81,7 @@ def _tasks(m: Measurements) -> tuple[Task, ...]:
 
 
 def _entries(m: Measurements, task: Task, arm: str, *, ordered: bool) -> tuple[Entry, ...]:
-    """The entries of a row; with `ordered`, also kappa and error, which are missing for a task without order."""
+    """The entries of a row; with `ordered`, also kappa and error, which are missing for an unordered task."""
     cell = m.cell(arm, task.name)
     start, missing = (words(task.name), arm_entry(m.evidence, arm)), Entry(text=MISSING)
     if cell is None:

@@ -14,9 +14,9 @@ from agrm_study.report.wording import MISSING, tasks_text
 PARAMETERS = Column(key="parameters", title="Params (M)")
 GFLOPS = Column(key="gflops", title="GFLOPs")
 SPEED = Column(key="clips_per_s", title="Clips/s")
-PARAMETERS_NOTE = "Params: trainable parameters, head included."
-FROZEN_NOTE = "Params: parameters, head and frozen layers included."
-GFLOPS_NOTE = "GFLOPs: a forward pass of one clip; a multiply-add counts as two operations."
+PARAMETERS_NOTE = "Params: trainable parameters, including the head."
+FROZEN_NOTE = "Params: parameters, including the head and frozen layers."
+GFLOPS_NOTE = "GFLOPs: forward pass on one clip; a multiply-add counts as two operations."
 
 
 def by_arm(m: Measurements, column: str) -> dict[tuple[str, str], list[float]]:
@@ -86,5 +86,5 @@ def _rounded(value: float | None) -> Entry:
 
 def _speed_note(m: Measurements) -> str:
     devices = sorted(m.evidence.trials["device"].dropna().unique())
-    where = devices[0] if len(devices) == 1 else f"{len(devices)} kinds of device, so arms may not be comparable"
-    return f"Clips/s: clips that training reads per second, median of the trials, on {where}."
+    where = devices[0] if len(devices) == 1 else f"{len(devices)} device types, so arms may not be comparable"
+    return f"Clips/s: clips read per second during training, median over the trials, on {where}."

@@ -30,8 +30,8 @@ def spread(values: Floats | None, marks: tuple[str, ...], digits: int = 3) -> En
 
 
 def temperature_entry(values_S: Floats | None, cell: Cell) -> Entry:
-    """Mean ± standard deviation of the temperatures that validation data identify, marked with their number if some are
-    missing."""
+    """Mean ± standard deviation of the temperatures identified by the validation data, marked with their number if some
+    are missing."""
     if values_S is None:
         return Entry(text=MISSING)
     known = values_S[~np.isnan(values_S)]
@@ -91,9 +91,9 @@ class CalibrationTable(TableKind):
                 "even for perfect probabilities, and more so with fewer subjects. Brier: multi-class, 0 to 2. Slope (1 "
                 "is perfect, below 1 is overconfident) and intercept (calibration in the large, 0 is perfect): "
                 "two-class only, not defined if the scores separate the classes. T: temperature, fitted on validation "
-                "data by log-loss, applied to the logarithm of a subject's averaged probabilities, mean ± standard "
-                "deviation; if the minimum is at a bound of the search, it is not identifiable, and 1 is used. "
-                "Fractions, not percent.",
+                "data with the log-loss, applied to the logarithm of a subject's averaged probabilities, mean ± "
+                "standard deviation; if the minimum is at a bound of the search, it is not identifiable, and 1 is "
+                "used. Fractions, not percent.",
                 notes.replicates_note(m, arms, study.tasks).removeprefix("Percent; "),
                 notes.interval_note(m, study.tasks),
                 *rest,

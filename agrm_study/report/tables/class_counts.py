@@ -56,7 +56,7 @@ def class_of(task: Task, label: str) -> str:
 
 
 class ClassCounts(TableKind):
-    """Labelled subjects by class, with sex and age if the manifest has them."""
+    """Labelled subjects by class, with sex and age if the manifest contains them."""
 
     name: ClassVar[str] = "class_counts"
     question: ClassVar[str] = "How many subjects of each class are there?"
@@ -88,7 +88,7 @@ class ClassCounts(TableKind):
             ),
             rows=tuple(body),
             notes=(
-                "Age: mean ± sample standard deviation (ddof 1) of those whose age is known.",
+                "Age: mean ± sample standard deviation (ddof 1) of the subjects whose age is known.",
                 notes.versions_note(m.evidence),
             ),
             partial=m.evidence.partial,

@@ -98,7 +98,7 @@ def metric_entry(m: Measurements, arm: str, task: str, x: Measured | None, style
     """Mean ± standard deviation, with n if it differs from the plan, or the reason for a missing value."""
     cell = m.evidence.cells.get((arm, task))
     if x is None:
-        return Entry(text="refused" if m.evidence.is_refused(arm, task) else MISSING)
+        return Entry(text="excluded" if m.evidence.is_refused(arm, task) else MISSING)
     text = mean_std(x.summary.mean, x.summary.std)
     marks = () if cell is None else cell.marks
     parts = {
@@ -153,7 +153,7 @@ def delta_entries(m: Measurements, arm: str, task: str) -> tuple[Entry, Entry]:
     if c is not None and c.same:
         return Entry(text=MISSING).marked(SAME), Entry(text=MISSING)
     if c is None or c.difference is None:
-        return Entry(text="refused" if c is not None and c.refused else MISSING), Entry(text=MISSING)
+        return Entry(text="excluded" if c is not None and c.refused else MISSING), Entry(text=MISSING)
     cell = m.evidence.cells[arm, task]
     entry = difference_entry(c.difference, cell.planned)
     return (entry.marked("†") if c.dagger else entry), p_entry(c)
@@ -216,23 +216,23 @@ def difference_gaps(m: Measurements, arms: Sequence[str], tasks: Collection[str]
         if arm not in arms or task not in tasks:
             continue
         if c.refused:
-            out.append(f"Δ of {arm} ({task_words(task)}) refused: {c.refused}.")
+            out.append(f"Δ of {arm} ({task_words(task)}) excluded: {c.refused}.")
         if c.difference is not None and m.evidence.study.arm(arm).seed_offset != reference_offset:
             out.append(
-                f"Δ of {arm} ({task_words(task)}) is unpaired: its training runs have seeds that differ from those of "
+                f"Δ of {arm} ({task_words(task)}) is unpaired, because its training seeds differ from the seeds of "
                 f"{m.evidence.study.reference}."
             )
         cell = m.cell(arm, task)
         if c.difference is not None and cell is not None and c.difference.n < cell.planned:
-            kind = "common seeds" if c.difference.paired else "seeds of the arm with fewer"
+            kind = "common seeds" if c.difference.paired else "seeds in the arm with fewer seeds"
             out.append(f"Δ of {arm} ({task_words(task)}) is based on {c.difference.n} {kind}.")
     return tuple(out)
 
 
 def shown_arms(m: Measurements, arms: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:
-    """The arms that a supplementary table shows, reference first, and a note on the number of omitted arms."""
+    """The arms shown in a supplementary table, reference first, and a note on the number of omitted arms."""
     order = sorted(arms, key=lambda a: a != m.evidence.study.reference)
     if len(order) <= MAX_ARMS:
         return list(arms), ()
-    rest = f"{len(order) - MAX_ARMS} of {len(order)} arms are left out: this table shows the first {MAX_ARMS}."
+    rest = f"{len(order) - MAX_ARMS} of {len(order)} arms are omitted: this table shows the first {MAX_ARMS}."
     return order[:MAX_ARMS], (rest,)

@@ -1,4 +1,4 @@
-"""Table of the hardware and software that a study ran on (Table 3 of the paper)."""
+"""Table of the hardware and software used by a study (Table 3 of the paper)."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ def flatten(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, s
 
 
 MOST_NAMED = 5
-"""Maximum number of trials per version listed in a note; for more, the note states only the number."""
+"""Maximum number of trials per version listed in a note; if there are more, the note states only their number."""
 
 
 def mixed_versions(trials: pd.DataFrame) -> tuple[str, ...]:
-    """Notes on packages with several versions among the trials, listing the trials that differ from most trials.
+    """Notes on packages with different versions among the trials, listing the trials that differ from most trials.
 
     Builds of one version (``2.8.0+cu128``) are not distinguished, since machines without a GPU have a different build.
 
@@ -70,12 +70,12 @@ def mixed_versions(trials: pd.DataFrame) -> tuple[str, ...]:
             listed = "; ".join(f"{version} in {_trials(by_version[version])}" for version in others)
             if package == "threads":
                 notes.append(
-                    f"Trials ran with several numbers of threads: {commonest}, but {listed}. The number of threads "
+                    f"Trials ran with different numbers of threads: {commonest}, but {listed}. The number of threads "
                     "affects the order of sums, so a trial resumed with a different number is not bit-identical to an "
                     "uninterrupted one."
                 )
             else:
-                notes.append(f"Trials ran with several versions of {package}: {commonest}, but {listed}.")
+                notes.append(f"Trials ran with different versions of {package}: {commonest}, but {listed}.")
     if ran and unknown:
         notes.append(f"The versions of {counted(unknown, 'trial')} are not recorded.")
     return tuple(notes)

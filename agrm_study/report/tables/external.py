@@ -29,7 +29,7 @@ IN_CSV = ("sensitivity", "specificity", "balanced_accuracy")
 
 
 class External(TableKind):
-    """Metrics on external sets, and the change of the primary metric."""
+    """Metrics on external sets, and the change in the primary metric."""
 
     name: ClassVar[str] = "external"
     question: ClassVar[str] = "How well do the networks perform on external subjects and recordings?"
@@ -121,9 +121,9 @@ def _notes(m: Measurements) -> list[str]:
     runs = "training runs" if folds > 1 else "seeds"
     short = f" Superscript k/n: only k of n planned {runs} have finished." if missing else ""
     out = [
-        f"Percent; mean ± sample standard deviation (ddof 1) over n = {n} training seeds; N: subjects of the set; "
-        "neither they nor their videos are in the study's data. Networks, windows and decision rule are the same as "
-        f"for the study's own test part; nothing is fitted on the set.{of_folds}{short}",
+        f"Percent; mean ± sample standard deviation (ddof 1) over n = {n} training seeds; N: subjects in the set; "
+        "neither these subjects nor their videos occur in the study's data. Networks, windows and decision rule are "
+        f"the same as for the study's own test part; nothing is fitted on the set.{of_folds}{short}",
         notes.interval_note(m, study.tasks),
         "Change: external minus internal, in percentage points, with a 95% interval for the same seeds on two "
         "independent sets of subjects (two-way variance, Welch–Satterthwaite degrees of freedom). Estimates, not "

@@ -84,8 +84,8 @@ class ExternalCalibration(TableKind):
                 "logistic recalibration, logit p′ = a + b·logit p; more classes: a temperature. Each subject is "
                 "evaluated with a fit on the other subjects: these values show the effect of re-fitting on this number "
                 "of labelled subjects of the set, not the performance of the unchanged networks; their uncertainty is "
-                f"not stated. None if a class has fewer than {FOLDS} subjects, or a fit does not exist. Fractions, not "
-                "percent.",
+                f"not reported. Missing if a class has fewer than {FOLDS} subjects, or a fit does not exist. "
+                "Fractions, not percent.",
                 notes.interval_note(m, m.evidence.study.tasks),
                 *rest,
                 *(note for found in m.external for note in notes.findings_notes(found.findings)),

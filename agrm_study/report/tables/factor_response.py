@@ -80,7 +80,7 @@ class FactorResponse(TableKind):
         if study.race is not None:
             return f"the study uses a race: {NEED_ALL_ARMS[self.name]}"
         if not varied(study):
-            return "the study crosses no factors"
+            return "the study does not cross any factors"
         if not any(acts(m, factor) for factor in varied(study)):
             return "the arms train identically: no factor has an effect"
         if not is_full_grid(study):

@@ -20,7 +20,7 @@ class Failures(TableKind):
     question: ClassVar[str] = "Which trials are missing, and why?"
 
     def unfit(self, m: Measurements) -> str | None:
-        return None if m.evidence.planned or not m.evidence.searched.empty else "nothing is planned"
+        return None if m.evidence.planned or not m.evidence.searched.empty else "no trials are planned"
 
     def build(self, m: Measurements) -> Table:
         e = m.evidence

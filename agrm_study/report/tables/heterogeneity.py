@@ -1,4 +1,4 @@
-"""Table of every arm's results by site, sex and age, with the difference of each group from the other groups."""
+"""Table of each arm's results by site, sex and age, with the difference between each group and the others."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from agrm_study.statistics.two_way import FEWEST_SUBJECTS
 from agrm_study.study.spec import has_metric
 
 SMALLEST = FEWEST_SUBJECTS
-"""Minimum number of subjects for a group to be shown: a variance cannot be estimated from fewer."""
+"""Minimum number of subjects for a group to be shown; with fewer, the variance cannot be estimated."""
 
 
 _ONE_FOLD = (
-    "A site is tested by the networks of one fold: its Δ also contains the difference between training sets, which the "
-    "interval and p do not include."
+    "Each site is tested with the networks of one fold: its Δ also contains the difference between training sets, "
+    "which the interval and p value do not include."
 )
 
 
@@ -115,7 +115,7 @@ class Heterogeneity(TableKind):
             return "the study has no arm"
         people = m.evidence.subjects
         tested = people[people["split"] == "test"]
-        return None if attributes(tested) else "the manifest has neither several sites or sources, nor sex, nor age"
+        return None if attributes(tested) else "the manifest does not contain several sites or sources, sex, or age"
 
     def build(self, m: Measurements) -> Table:
         study = m.evidence.study
@@ -146,11 +146,11 @@ class Heterogeneity(TableKind):
             rows=task_blocks(study.tasks, rows),
             notes=(
                 f"Groups of at least {SMALLEST} test subjects. Δ: group minus the other subjects whose attribute is "
-                "known, in percentage points, same seeds on two independent sets of subjects (two-way variance, "
-                "Welch–Satterthwaite degrees of freedom); for two groups, Δ is shown once. p: Holm over the "
-                f"differences of a task, all arms and attributes together ({family}). Groups also differ in their mix "
-                "of classes, and the study was not planned for these comparisons: an undetected difference may still "
-                "exist.",
+                "known, in percentage points, for the same seeds on two independent sets of subjects (two-way "
+                "variance, Welch–Satterthwaite degrees of freedom); for two groups, Δ is shown once. p: Holm-adjusted "
+                f"over all differences on a task, for all arms and attributes ({family}). Groups also differ in their "
+                "mix of classes, and the study was not planned for these comparisons: an undetected difference may "
+                "still exist.",
                 *([_ONE_FOLD] if study.splits is not None and study.splits.group == "site" else []),
                 *unknown_attributes(people, sorted(tested), ("site", "sex", "age")),
                 notes.interval_note(m, study.tasks),

@@ -62,8 +62,8 @@ class Networks(TableKind):
             ),
             rows=task_blocks(study.tasks, rows),
             notes=(
-                f"Δ: {named} − student in {METRIC_NAMES[study.primary_metric]}, percentage points, paired by trial and "
-                "subject; descriptive, not part of any family of tests.",
+                f"Δ: {named} − student in {METRIC_NAMES[study.primary_metric]}, in percentage points, paired by trial "
+                "and subject; descriptive, not part of any family of tests.",
                 notes.replicates_note(by_network["average"], arms, study.tasks),
                 notes.interval_note(m, study.tasks),
                 *rest,

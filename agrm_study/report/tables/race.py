@@ -69,8 +69,8 @@ class RaceTable(TableKind):
             notes=(
                 *notes.race_notes(m.evidence, [a.name for a in study.arms], study.tasks),
                 "Validation score at the best epoch; percent, mean ± sample standard deviation (ddof 1) over n seeds. "
-                "Difference: the rival minus the arm over their common seeds at that look, percentage points; p: "
-                "one-sided paired t-test; the arm is stopped when p is at most the limit.",
+                "Difference: the rival minus the arm over their common seeds at that look, in percentage points; p: "
+                "one-sided paired t-test; the arm is stopped if p is at most the limit.",
                 *notes.same_notes(m.evidence, [a.name for a in study.arms]),
                 notes.SCREENING,
             ),

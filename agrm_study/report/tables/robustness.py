@@ -80,7 +80,7 @@ def _notes(m: Measurements, results: list[RobustnessResult]) -> list[str]:
     n = span(result.cell.planned for result in results)
     said = [
         f"Whole percent, means over {n} training seeds; decimals and intervals are in the CSV file. Networks, subjects "
-        "and windows are the same as for the test part; corruptions act on the decoded clips before they are cropped, "
+        "and windows are the same as for the test part; corruptions are applied to the decoded clips before cropping, "
         f"and are the same for all networks (seed {found.about.seed}).",
         f"Severities 1 to 5: {meanings}." if meanings else "No corruption has been evaluated.",
         "Change: mean over the severities shown minus clean, in percentage points, with a 95% interval over seeds and "

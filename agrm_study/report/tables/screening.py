@@ -71,8 +71,8 @@ class ScreeningTable(TableKind):
                 for arm in arms
             ),
             notes=(
-                f"TP / FP / FN / TN: mean over seeds. PPV and NPV hold at the test set's own prevalence{shares}; "
-                "elsewhere they differ (table predictive_values, for the prevalences in report.prevalences).",
+                f"TP / FP / FN / TN: mean over seeds. PPV and NPV apply to the prevalence of the test set{shares}; at "
+                "other prevalences they differ (table predictive_values, for the prevalences in report.prevalences).",
                 *notes.closing_notes(m, arms, asked, notes.caution_notes(m, arms, asked)),
             ),
             partial=m.evidence.partial,

@@ -61,7 +61,7 @@ class Splits(TableKind):
         broken = m.evidence.people.broken
         if not broken:
             return "Split by subject: no subject is in two parts."
-        return f"Refused: {'; '.join(f'split {fp}: {rule}' for fp, rule in broken.items())}."
+        return f"Excluded: {'; '.join(f'split {fp}: {rule}' for fp, rule in broken.items())}."
 
     def _shared_sites(self, people: pd.DataFrame) -> str:
         """Sentence that states whether a site is in the test part and in another part of a fold, according to the

@@ -42,7 +42,7 @@ def unknown_attributes(
         n = len(subjects) - int(rows[column].notna().sum())
         if 0 < n < len(subjects):
             sentences.append(
-                f"{column.capitalize()} unknown: {n} of {len(subjects)} subjects, in none of these subgroups."
+                f"{column.capitalize()} unknown: {n} of {len(subjects)} subjects, not in any of these subgroups."
             )
     return sentences
 
@@ -61,7 +61,7 @@ class Subgroups(TableKind):
     def unfit(self, m: Measurements) -> str | None:
         people = m.evidence.subjects
         if people.empty or not (people["sex"].notna().any() or people["age"].notna().any()):
-            return "the manifest has neither sex nor age"
+            return "the manifest does not contain sex or age"
         return None if m.evidence.study.arms else "the study has no arm"
 
     def build(self, m: Measurements) -> Table:

@@ -94,7 +94,7 @@ def conclusion(m: Measurements, arms: list[str], task: str) -> str:
     compared = {a: c for a in arms if (c := m.compared().get((a, task))) is not None and c.difference is not None}
     where = f"{task_title(task)}, {METRIC_NAMES[study.primary_metric]} against {study.reference}: "
     if not compared:
-        return where + "nothing can be concluded yet, no comparison is complete."
+        return where + "nothing can be concluded yet, as no comparison is complete."
     better = [a for a, c in compared.items() if c.dagger and c.difference is not None and c.difference.delta > 0]
     worse = [a for a, c in compared.items() if c.dagger and c.difference is not None and c.difference.delta < 0]
     open_ = [a for a, c in compared.items() if not c.dagger]

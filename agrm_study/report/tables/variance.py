@@ -84,8 +84,8 @@ class Variance(TableKind):
                 *advice,
                 "±: half-width in percentage points, t·√variance. Seeds, subjects, both: shares of the variance "
                 "between training runs, between test subjects, and due to their interaction. 2×: expected half-width "
-                "with twice as many seeds, test subjects or both, if the variances are as estimated; shares from few "
-                "seeds are rough." + ("" if study.splits is None else _folds_text(study.splits)),
+                "with twice as many seeds, test subjects or both, if the variances are as estimated; shares estimated "
+                "from few seeds are imprecise." + ("" if study.splits is None else _folds_text(study.splits)),
                 notes.replicates_note(m, arms, study.tasks).removeprefix("Percent; "),
                 *rest,
                 *notes.same_notes(m.evidence, arms),
@@ -97,7 +97,7 @@ class Variance(TableKind):
 
 
 def _folds_text(splits: Splits) -> str:
-    """Description of the column of folds."""
+    """Description of the fold column."""
     sites = ", and between sites" if splits.group == "site" else ""
     return (
         f" Folds: share of the variance that the training runs of a fold have in common over the seeds{sites}, which "
