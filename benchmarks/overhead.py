@@ -59,7 +59,7 @@ def measure_ours(trials: int, slots: int, folder: Path, *, epochs: int = 0) -> d
     from agrm_study.execution.progress.lines import LinesView
     from agrm_study.execution.progress.state import StudyProgress
     from agrm_study.execution.progress.trial_progress import TrialProgress
-    from agrm_study.execution.resources.capacity import Resources
+    from agrm_study.execution.resources.capacity import Placement
     from agrm_study.execution.results_folder.upkeep import Compacting
     from agrm_study.execution.trial.events import TrialEvent
     from agrm_study.execution.trial.work import NOOP_RUNNER, Work, WorkerSettings
@@ -120,7 +120,7 @@ def measure_ours(trials: int, slots: int, folder: Path, *, epochs: int = 0) -> d
                 reports.append(time.perf_counter())
 
         began = time.perf_counter()
-        RayExecutor(resources=Resources(), slots=slots).run(
+        RayExecutor(Placement(slots=slots)).run(
             source,
             WorkerSettings(results=str(folder), runner="overhead:EpochsRunner" if epochs else NOOP_RUNNER),
             on_event=on_event,

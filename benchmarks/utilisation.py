@@ -25,7 +25,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "tests" / "cluster")]
 
-from agrm_study.execution.resources.capacity import Resources  # noqa: E402
+from agrm_study.execution.resources.capacity import Placement, Resources  # noqa: E402
 from agrm_study.execution.trial.events import TrialEvent  # noqa: E402
 from agrm_study.execution.trial.runner import NoopRunner, RunnerContext  # noqa: E402
 from agrm_study.execution.trial.work import Work, WorkerSettings  # noqa: E402
@@ -96,7 +96,7 @@ def measure(nodes: int, slots_each: int, trials: int, shortest_s: float, folder:
         for _ in range(nodes):
             started.start(cpus=slots_each, gpus=1)
         began = time.time()
-        RayExecutor(resources=Resources(gpu=1 / slots_each), address=started.address).run(
+        RayExecutor(Placement(resources=Resources(gpu=1 / slots_each), address=started.address)).run(
             WorkSource(works),
             WorkerSettings(results=str(folder), runner="utilisation:SleepingRunner"),
             on_event=on_event,

@@ -8,7 +8,7 @@ from typing import Final
 
 from agrm_study.execution.driver.executor import Executor, InlineExecutor
 from agrm_study.execution.options import RunOptions
-from agrm_study.execution.resources.capacity import Resources
+from agrm_study.execution.resources.capacity import Placement, Resources
 from agrm_study.execution.trial.work import Work
 from agrm_study.records.location import Location
 from agrm_study.study.errors import InputError
@@ -69,9 +69,15 @@ class Backend:
         )
 
     @property
-    def kinds(self) -> tuple[str, ...]:
-        """Accelerators that trials request, if arms use different ones."""
-        return tuple(dict.fromkeys(self.accelerators.values()))
+    def placement(self) -> Placement:
+        """Placement of the trials with Ray."""
+        return Placement(
+            address=self.options.address,
+            resources=self.resources,
+            kinds=tuple(dict.fromkeys(self.accelerators.values())),
+            slots=self.options.slots,
+            grows=self.options.autoscale,
+        )
 
     def placed(self, works: Sequence[Work]) -> list[Work]:
         """The given trials, each with its arm's accelerator if arms use different ones."""
@@ -92,13 +98,8 @@ class Backend:
             return
         from agrm_study.execution.driver.call import call
 
-        options = self.options
         arguments = {
-            "address": options.address,
-            "resources": asdict(self.resources),
-            "kinds": self.kinds,
-            "slots": options.slots,
-            "grows": options.autoscale,
+            "placement": asdict(self.placement),
             "results": results.address,
             "on_gpus": self.device == "cuda",
         }
@@ -118,7 +119,7 @@ class Backend:
         from agrm_study.execution.driver.call import measure_on_ray
         from agrm_study.execution.resources.gpu_share import measured_share
 
-        measure = measure_on_ray(self.options.address, self.resources, grows=self.options.autoscale, tick=on_wait)
+        measure = measure_on_ray(replace(self.placement, slots=1, kinds=()), tick=on_wait)
         share = measured_share(results, recipes, measure)
         return replace(self, resources=replace(self.resources, gpu=share.gpu), note=share.note)
 
@@ -128,13 +129,4 @@ class Backend:
             return InlineExecutor()
         from agrm_study.execution.driver.ray_executor import RayExecutor
 
-        return RayExecutor(
-            resources=self.resources,
-            kinds=self.kinds,
-            slots=self.options.slots,
-            address=self.options.address,
-            grows=self.options.autoscale,
-            data=data,
-            retries=self.options.retries,
-            on_note=on_note,
-        )
+        return RayExecutor(self.placement, data=data, retries=self.options.retries, on_note=on_note)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from agrm_study.execution.resources import capacity
-from agrm_study.execution.resources.capacity import Resources, Slots, in_words, trials_on
+from agrm_study.execution.resources.capacity import Placement, Resources, Slots, in_words, trials_on
 
 NODE = {"CPU": 8.0, "GPU": 2.0, "accelerator_type:A100": 1.0}
 
@@ -40,7 +40,7 @@ def test_slots_follow_the_nodes_up_to_the_number_that_was_asked_for(monkeypatch:
     nodes: list[dict[str, Any]] = [{"Resources": {"CPU": 2.0}}]
     monkeypatch.setattr(capacity, "alive_nodes", lambda: nodes)
     monkeypatch.setattr(capacity, "LOOK_EVERY_S", 0.0)
-    free, capped, awaited = Slots(Resources(), None), Slots(Resources(), 3), Slots(Resources(), 9, grows=True)
+    free, capped, awaited = Slots(Placement()), Slots(Placement(slots=3)), Slots(Placement(slots=9, grows=True))
     assert (free(), capped(), awaited()) == (2, 2, 9)
     nodes.append({"Resources": {"CPU": 4.0}})
     assert (free(), capped(), awaited()) == (6, 3, 9)
@@ -60,7 +60,7 @@ def test_each_kind_of_accelerator_has_the_room_of_its_own_nodes(monkeypatch: pyt
     nodes = [big, small]
     monkeypatch.setattr(capacity, "alive_nodes", lambda: nodes)
     monkeypatch.setattr(capacity, "LOOK_EVERY_S", 0.0)
-    slots = Slots(Resources(gpu=0.5), None, kinds=("A100", "T4"))
+    slots = Slots(Placement(resources=Resources(gpu=0.5), kinds=("A100", "T4")))
     assert slots() == 6
     assert slots.full({}) == frozenset()
     assert slots.full({"A100": 4}) == {"A100"}
@@ -73,11 +73,11 @@ def test_slots_that_were_asked_for_are_shared_by_all_kinds_and_split_where_nodes
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(capacity, "alive_nodes", lambda: [{"Resources": NODE}])
-    capped = Slots(Resources(gpu=1), 2, kinds=("A100", "T4"))
+    capped = Slots(Placement(resources=Resources(gpu=1), slots=2, kinds=("A100", "T4")))
     assert capped.full({"A100": 1}) == {"T4"}  # no node has one
     assert capped.full({"A100": 1, "T4": 1}) == {"A100", "T4"}
-    awaited = Slots(Resources(gpu=1), 4, grows=True, kinds=("A100", "T4"))
+    awaited = Slots(Placement(resources=Resources(gpu=1), slots=4, grows=True, kinds=("A100", "T4")))
     assert awaited.full({"A100": 2}) == {"A100"}
     assert awaited.full({"A100": 1, "T4": 2}) == {"T4"}
-    plain = Slots(Resources(gpu=1), None)
+    plain = Slots(Placement(resources=Resources(gpu=1)))
     assert (plain.full({None: 1}), plain.full({None: 2})) == (frozenset(), {None})

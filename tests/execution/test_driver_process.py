@@ -34,7 +34,7 @@ from agrm_study.execution.driver.protocol import (
     encode,
 )
 from agrm_study.execution.interrupt import Interrupt
-from agrm_study.execution.resources.capacity import Resources
+from agrm_study.execution.resources.capacity import Placement
 from agrm_study.execution.trial.events import TrialEvent
 from agrm_study.execution.trial.fence import current_fence
 from agrm_study.execution.trial.work import Work, WorkerSettings
@@ -165,7 +165,7 @@ def test_three_drivers_in_a_row_that_achieve_nothing_end_the_run(
     notes: list[str] = []
     source = WorkSource([Work(trial=trial("a"))])
     with pytest.raises(ExecutionLost) as lost:
-        ray_executor.RayExecutor(resources=Resources(), on_note=notes.append).run(
+        ray_executor.RayExecutor(Placement(), on_note=notes.append).run(
             source,
             WorkerSettings(results=str(tmp_path)),
             on_event=lambda event: None,
@@ -185,7 +185,7 @@ def test_a_driver_that_dies_after_the_last_trial_has_ended_is_not_replaced(
     monkeypatch.setenv("STUB_RUNS", "finishes")
     notes: list[str] = []
     events: list[TrialEvent] = []
-    ray_executor.RayExecutor(resources=Resources(), on_note=notes.append).run(
+    ray_executor.RayExecutor(Placement(), on_note=notes.append).run(
         WorkSource([Work(trial=trial("a"))]),
         WorkerSettings(results=str(tmp_path)),
         on_event=events.append,
@@ -203,7 +203,7 @@ def test_an_interruption_before_any_trial_has_started_ends_the_driver_at_once(
     monkeypatch.setenv("STUB_RUNS", "hangs")
     interrupt, source = Interrupt(), WorkSource([Work(trial=trial("a"))])
     threading.Timer(1.0, interrupt.request).start()
-    ray_executor.RayExecutor(resources=Resources()).run(
+    ray_executor.RayExecutor(Placement()).run(
         source,
         WorkerSettings(results=str(tmp_path)),
         on_event=lambda event: None,

@@ -20,10 +20,10 @@ pytest.importorskip("ray")
 
 LOOK = """
 import json, os, pathlib, subprocess, sys, psutil
-from agrm_study.execution.resources.capacity import Resources
+from agrm_study.execution.resources.capacity import Placement
 from agrm_study.execution.driver.session import ray_session
 
-with ray_session(None, Resources(), 1) as slots:
+with ray_session(Placement(slots=1)) as slots:
     import ray
     home = ray.get(ray.remote(lambda: os.environ["RAY_TMPDIR"]).remote())
     below = psutil.Process().children(recursive=True)

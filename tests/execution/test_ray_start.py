@@ -12,7 +12,7 @@ from agrm_study.execution.driver.session import ray_session
 from agrm_study.execution.fitness import machine
 from agrm_study.execution.fitness.machine import check_ray_start
 from agrm_study.execution.resources import ray_folder
-from agrm_study.execution.resources.capacity import Resources
+from agrm_study.execution.resources.capacity import Placement
 from agrm_study.study.errors import InputError
 
 
@@ -40,7 +40,7 @@ def test_each_place_without_room_for_sockets_is_named_and_no_run_begins(monkeypa
     assert "Set RAY_TMPDIR to a writable folder on a local disk, of at most 21 characters." in text
     with (
         pytest.raises(InputError, match="Ray cannot start on this machine: no location for Ray's sockets"),
-        ray_session(None, Resources(), 1),
+        ray_session(Placement(slots=1)),
     ):
         pass
 

@@ -13,10 +13,10 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Final
 
-from agrm_study.execution.resources.capacity import Resources, alive_nodes, each_kind, in_words, trials_on
+from agrm_study.execution.resources.capacity import Placement, Resources, alive_nodes, in_words, trials_on
 from agrm_study.study.errors import InputError
 
 UNDESCRIBED: Final = re.compile("node_[0-9a-f]+")
@@ -30,11 +30,10 @@ FIRST_ROUNDS: Final = 4
 SEE: Final = "`ray status` on the head node shows its progress."
 
 
-def check_autoscaler(resources: Resources, kinds: Sequence[str], tick: Callable[[], None]) -> list[str]:
+def check_autoscaler(placement: Placement, tick: Callable[[], None]) -> list[str]:
     """Requests a node for each kind of trial that does not fit on any node; does not wait for the node to start.
 
     Args:
-        kinds: Accelerators that trials request; empty if they request no accelerator.
         tick: Called several times a second; may raise to abort.
 
     Returns:
@@ -45,7 +44,7 @@ def check_autoscaler(resources: Resources, kinds: Sequence[str], tick: Callable[
     """
     notes = []
     head = _head()
-    for each in each_kind(resources, kinds).values():
+    for each in placement.each_kind().values():
         if any(trials_on(node["Resources"], each) for node in alive_nodes()):
             continue
         lacks = f"No node can run a trial yet ({each})"

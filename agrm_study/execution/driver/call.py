@@ -10,7 +10,7 @@ from agrm_study.execution.driver.child_process import ORDERLY_S, DriverProcess
 from agrm_study.execution.driver.executor import ExecutionLost
 from agrm_study.execution.driver.protocol import Job, Result
 from agrm_study.execution.fitness.finding import Finding, problem
-from agrm_study.execution.resources.capacity import Resources
+from agrm_study.execution.resources.capacity import Placement
 from agrm_study.execution.resources.gpu_share import Measure, Measured
 from agrm_study.study.parts.loaded import portable_sources
 from agrm_study.study.recipe import Recipe
@@ -43,21 +43,17 @@ def call(
         return message.value
 
 
-def measure_on_ray(address: str | None, resources: Resources, *, grows: bool, tick: Callable[[], None]) -> Measure:
+def measure_on_ray(placement: Placement, *, tick: Callable[[], None]) -> Measure:
     """Measures training steps in a Ray task with exclusive use of one GPU.
 
     Args:
-        address: Address of a cluster; ``None`` for a local Ray instance.
-        resources: Resources of a trial, with a whole GPU.
-        grows: Whether an autoscaler provides the GPU.
+        placement: Placement of one trial, with a whole GPU.
         tick: Called while the task runs; may raise to abort.
     """
 
     def measure(wanted: Mapping[str, Recipe], known: Sequence[Measured]) -> Measured:
         arguments = {
-            "address": address,
-            "resources": asdict(resources),
-            "grows": grows,
+            "placement": asdict(placement),
             "recipes": {kind: recipe.model_dump_json() for kind, recipe in wanted.items()},
             "known": [asdict(each) for each in known],
             "measure": MEASURE,

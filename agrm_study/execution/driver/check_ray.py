@@ -9,7 +9,7 @@ from pathlib import Path
 from agrm_study.execution.driver.preflight import check_cluster
 from agrm_study.execution.driver.session import ray_session
 from agrm_study.execution.fitness.finding import Finding, note, ok, problem
-from agrm_study.execution.resources.capacity import Resources, alive_nodes, in_words
+from agrm_study.execution.resources.capacity import Placement, alive_nodes, in_words
 from agrm_study.execution.resources.folders import existing
 from agrm_study.records.location import Location
 from agrm_study.study.errors import InputError
@@ -24,7 +24,7 @@ def check_ray(address: str | None, results: str) -> Iterator[Finding]:
     """
     began = time.monotonic()
     try:
-        with ray_session(address, Resources(), slots=None if address else 1):
+        with ray_session(Placement(address=address, slots=None if address else 1)):
             took = time.monotonic() - began
             yield ok("ray", f"{'connected' if address else 'started'} in {took:.0f} s")
             yield from _check_nodes(results)

@@ -39,14 +39,14 @@ def check(channel: Channel, arguments: Mapping[str, Any]) -> list[str]:
     from agrm_study.execution.driver.autoscaler import check_autoscaler
     from agrm_study.execution.driver.preflight import check_cluster
     from agrm_study.execution.driver.session import ray_session
-    from agrm_study.execution.resources.capacity import Resources
+    from agrm_study.execution.resources.capacity import Placement
     from agrm_study.records.location import Location
 
-    kinds, resources, grows = arguments["kinds"], Resources(**arguments["resources"]), arguments["grows"]
-    with ray_session(arguments["address"], resources, arguments["slots"], grows=grows, kinds=kinds):
+    placement = Placement.of(arguments["placement"])
+    with ray_session(placement):
         notes = check_cluster(Location.of(arguments["results"]), on_gpus=arguments["on_gpus"])
-        if grows:
-            notes += check_autoscaler(resources, kinds, channel.tick)
+        if placement.grows:
+            notes += check_autoscaler(placement, channel.tick)
     return notes
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from agrm_study.execution.driver.executor import ExecutionLost
 from agrm_study.execution.driver.session import ray_session
-from agrm_study.execution.resources.capacity import Resources
+from agrm_study.execution.resources.capacity import Placement
 from agrm_study.execution.resources.gpu_share import Measured
 from agrm_study.study.parts.loaded import offer_portable
 from agrm_study.study.recipe import Recipe
@@ -23,10 +23,11 @@ def measure_in_task(arguments: Mapping[str, Any], tick: Callable[[], None]) -> M
     Raises:
         ExecutionLost: If nothing could be measured.
     """
-    resources = Resources(**arguments["resources"])
-    with ray_session(arguments["address"], resources, 1, grows=arguments["grows"]):
+    placement = Placement.of(arguments["placement"])
+    with ray_session(placement):
         import ray
 
+        resources = placement.resources
         needs: dict[str, Any] = {"num_cpus": resources.cpu, "num_gpus": resources.gpu, "max_retries": 0}
         if resources.accelerator:
             needs["accelerator_type"] = resources.accelerator

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from typing import Any, Final
 
@@ -19,7 +19,7 @@ from agrm_study.execution.driver.executor import ExecutionLost, Executor
 from agrm_study.execution.driver.flight import Flight
 from agrm_study.execution.driver.protocol import Assigned, Event, Job, Message, Result, Seen, Stop, Take, Tick
 from agrm_study.execution.interrupt import Interrupt
-from agrm_study.execution.resources.capacity import Resources
+from agrm_study.execution.resources.capacity import Placement
 from agrm_study.execution.results_folder.lock import FOLDER
 from agrm_study.execution.trial.events import OnEvent, TrialEvent
 from agrm_study.execution.trial.fence import raise_fence
@@ -37,10 +37,6 @@ class RayExecutor(Executor):
     """Runs trials on Ray Tune, on this machine or on a cluster.
 
     Args:
-        kinds: Accelerators that trials request (`Work.accelerator`); empty if they request no accelerator.
-        slots: Number of concurrent trials; ``None`` for as many as fit.
-        address: Address of a Ray cluster; ``None`` starts a local Ray instance.
-        grows: Whether the cluster's autoscaler adds nodes.
         data: Data that trials read, with the size of clip stores; every node must be able to access and store them.
         retries: Maximum number of retries of a trial within one run after its worker died; each resumes from its
             checkpoint.
@@ -48,27 +44,14 @@ class RayExecutor(Executor):
 
     def __init__(
         self,
+        placement: Placement,
         *,
-        resources: Resources,
-        kinds: Sequence[str] = (),
-        slots: int | None = None,
-        address: str | None = None,
-        grows: bool = False,
         data: Mapping[str, int] | None = None,
         retries: int = 3,
         on_note: Callable[[str], None] = lambda text: None,
     ) -> None:
-        self._on_note, self.slots = on_note, slots or 1
-        self._share, self._retries = resources.gpu, retries
-        self._arguments: dict[str, Any] = {
-            "resources": asdict(resources),
-            "kinds": list(kinds),
-            "slots": slots,
-            "address": address,
-            "grows": grows,
-            "data": dict(data or {}),
-            "retries": retries,
-        }
+        self._placement, self._data, self._retries = placement, dict(data or {}), retries
+        self._on_note, self.slots = on_note, placement.slots or 1
 
     def run(
         self,
@@ -80,7 +63,7 @@ class RayExecutor(Executor):
         on_tick: Callable[[], None],
     ) -> None:
         results, fruitless = Location.of(settings.results), 0
-        flight = Flight(source, settings, share=self._share, losses=self._retries, on_event=on_event)
+        flight = Flight(source, settings, share=self._placement.resources.gpu, losses=self._retries, on_event=on_event)
         while flight.has_trials:
             number, lost = raise_fence(results, settings.run), None
             flag = results / FOLDER / f"{settings.run}{number}.stop"
@@ -106,13 +89,16 @@ class RayExecutor(Executor):
             self._on_note(f"{reason[:1].upper()}{reason[1:]}. A new driver process takes over.")
 
     def _job(self, flight: Flight) -> Job:
-        given = {
+        arguments: dict[str, Any] = {
+            "placement": asdict(self._placement),
+            "data": self._data,
+            "retries": self._retries,
             "settings": flight.settings.to_json(),
             "total": flight.total,
             "stall": {"first_epoch_s": stall_detector.FIRST_EPOCH_S, "epoch_s": stall_detector.EPOCH_S},
             "memory_threshold": memory_watchdog.THRESHOLD,
         }
-        return Job("run", self._arguments | given)
+        return Job("run", arguments)
 
 
 class _Served:

@@ -7,7 +7,8 @@ import logging
 import math
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, Literal
 
@@ -16,10 +17,10 @@ from agrm_study.execution.driver.executor import ExecutionLost
 from agrm_study.execution.driver.ray_watch import watched_ray
 from agrm_study.execution.fitness.machine import check_ray_start
 from agrm_study.execution.resources.capacity import (
+    Placement,
     Resources,
     Slots,
     alive_nodes,
-    each_kind,
     in_words,
     local_gpus,
     local_slots,
@@ -49,24 +50,13 @@ _VERSIONS: Final = re.compile(r"cluster was started with:\s+Ray: (\S+)\s+Python:
 
 
 @contextlib.contextmanager
-def ray_session(
-    address: str | None,
-    resources: Resources,
-    slots: int | None,
-    *,
-    grows: bool = False,
-    kinds: Sequence[str] = (),
-) -> Iterator[Slots]:
+def ray_session(placement: Placement) -> Iterator[Slots]:
     """Connects to Ray for the duration of the block; yields the number of trials that may run concurrently.
 
     Call it in a dedicated process: it sets environment variables, which Ray reads on import, and Ray replaces the
     process's SIGTERM handler.
 
-    Args:
-        address: Address of a cluster; ``None`` starts a private Ray instance on this machine that ends with the block.
-        slots: Number of concurrent trials; ``None`` for as many as fit.
-        grows: Whether the cluster's autoscaler adds nodes.
-        kinds: Accelerators that trials request; empty if they request no accelerator.
+    Without an address, a private Ray instance starts on this machine; it ends with the block.
 
     Raises:
         InputError: When the cluster cannot be reached, something on this machine prevents Ray from starting, or no
@@ -74,22 +64,23 @@ def ray_session(
         ExecutionLost: When a private Ray instance dies during start-up.
     """
     with contextlib.ExitStack() as stack:
-        if address is None:
+        if placement.address is None:
             for finding in check_ray_start():
                 if finding.level == "problem":
                     raise InputError(f"Ray cannot start on this machine: {finding.text}", hint=finding.advice)
             folder = stack.enter_context(ray_folder())
             os.environ.update(ENVIRONMENT | private_environment(folder))
             stack.enter_context(watched_ray())
-            slots = slots or local_slots(resources)
-            _start(stack, folder, resources, slots)
+            slots = placement.slots or local_slots(placement.resources)
+            placement = replace(placement, slots=slots)
+            _start(stack, folder, placement.resources, slots)
         else:
-            reached = reach(address)
+            reached = reach(placement.address)
             os.environ.update(ENVIRONMENT | reached.environment)
             _join(stack, reached.address)
-        if not grows:
-            _check_fit(each_kind(resources, kinds).values(), on_cluster=address is not None)
-        yield Slots(resources, slots, grows=grows, kinds=kinds)
+        if not placement.grows:
+            _check_fit(placement.each_kind().values(), on_cluster=placement.address is not None)
+        yield Slots(placement)
 
 
 def private_environment(folder: Path) -> dict[str, str]:

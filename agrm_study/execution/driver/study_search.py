@@ -20,7 +20,7 @@ from agrm_study.execution.driver.channel import Channel
 from agrm_study.execution.driver.protocol import Assigned, Event, Take
 from agrm_study.execution.driver.study_trial import StudyTrial
 from agrm_study.execution.driver.trainable import SETTINGS, SHARE, WORK
-from agrm_study.execution.resources.capacity import Resources, each_kind
+from agrm_study.execution.resources.capacity import Placement
 from agrm_study.execution.trial.events import TrialEvent
 from agrm_study.execution.trial.work import Work, WorkerSettings
 
@@ -33,8 +33,7 @@ class StudySearch(SearchAlgorithm):  # type: ignore[misc]
 
     Args:
         full: Returns the accelerators without free capacity, given the number of running trials on each.
-        resources: Resources of one trial, except its share of a GPU.
-        kinds: Accelerators that trials request; empty if they request no accelerator.
+        placement: Resources of one trial, except its share of a GPU, and the accelerators that trials request.
     """
 
     def __init__(
@@ -43,12 +42,11 @@ class StudySearch(SearchAlgorithm):  # type: ignore[misc]
         settings: WorkerSettings,
         total: int,
         full: Callable[[Mapping[str | None, int]], frozenset[str | None]],
-        resources: Resources,
-        kinds: Sequence[str],
+        placement: Placement,
     ) -> None:
-        self._channel, self._resources, self._total = channel, resources, total
+        self._channel, self._resources, self._total = channel, placement.resources, total
         self._settings, self._prune = settings.to_json(), settings.prune
-        self._full, self._kinds = full, frozenset(each_kind(resources, kinds))
+        self._full, self._kinds = full, frozenset(placement.each_kind())
         self._live: dict[str, str | None] = {}  # trial → accelerator that it requests
         self._works: dict[str, Work] = {}
         self._asked: Take | None = None  # the last request, if nothing has changed since

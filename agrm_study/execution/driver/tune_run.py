@@ -17,7 +17,7 @@ from agrm_study.execution.driver.memory_watchdog import MemoryWatchdog
 from agrm_study.execution.driver.preflight import check_files
 from agrm_study.execution.driver.session import ray_session
 from agrm_study.execution.driver.stall_detector import StallDetector
-from agrm_study.execution.resources.capacity import Resources, Slots
+from agrm_study.execution.resources.capacity import Placement, Slots
 from agrm_study.execution.trial.work import WorkerSettings
 
 MOST_SLOTS: Final = 10_000
@@ -28,27 +28,25 @@ def run_trials(channel: Channel, arguments: Mapping[str, Any]) -> None:
     """Runs trials on Ray Tune until the run has no trials left.
 
     Args:
-        arguments: The arguments of `RayExecutor`, and ``settings`` (JSON of `WorkerSettings`), ``total`` (trials of the
-            run), ``stall`` (arguments of `StallDetector`) and ``memory_threshold`` (of `MemoryWatchdog`).
+        arguments: ``placement``, ``data`` and ``retries`` of `RayExecutor`, ``settings`` (JSON of `WorkerSettings`),
+            ``total`` (trials of the run), ``stall`` (arguments of `StallDetector`) and ``memory_threshold`` (of
+            `MemoryWatchdog`).
 
     Raises:
         InputError: If the cluster or its nodes are unfit.
         ExecutionLost: If Ray has died.
     """
-    address, data = arguments["address"], arguments["data"]
-    resources, settings = Resources(**arguments["resources"]), WorkerSettings.from_json(arguments["settings"])
-    session = ray_session(
-        address, resources, arguments["slots"], grows=arguments["grows"], kinds=tuple(arguments["kinds"])
-    )
-    with session as slots:
+    placement, data = Placement.of(arguments["placement"]), arguments["data"]
+    settings = WorkerSettings.from_json(arguments["settings"])
+    with ray_session(placement) as slots:
         channel.tick(slots())
-        if address is not None:
+        if placement.address is not None:
             check_files(list(data), {place: size for place, size in data.items() if size}, settings.local_store)
-        _fit(channel, arguments, resources, settings, slots)
+        _fit(channel, arguments, placement, settings, slots)
 
 
 def _fit(
-    channel: Channel, arguments: Mapping[str, Any], resources: Resources, settings: WorkerSettings, slots: Slots
+    channel: Channel, arguments: Mapping[str, Any], placement: Placement, settings: WorkerSettings, slots: Slots
 ) -> None:
     from ray.tune import CheckpointConfig, FailureConfig, RunConfig, TuneConfig, Tuner
 
@@ -56,8 +54,8 @@ def _fit(
     from agrm_study.execution.driver.study_search import StudySearch
     from agrm_study.execution.driver.trainable import StudyTrainable
 
-    total, is_local = arguments["total"], arguments["address"] is None
-    search = StudySearch(channel, settings, total, slots.full, resources, arguments["kinds"])
+    total, is_local = arguments["total"], placement.address is None
+    search = StudySearch(channel, settings, total, slots.full, placement)
     stall = StallDetector(**arguments["stall"])
     callback = DriverCallback(search, settings, stall, lambda: channel.tick(slots()))
     # The search hands out no more trials than fit, so Tune need not queue any

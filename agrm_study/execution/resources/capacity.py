@@ -1,4 +1,4 @@
-"""Number of trials that can run concurrently on this machine or on a cluster of varying size."""
+"""Placement of trials, and the number that can run concurrently on this machine or on a cluster of varying size."""
 
 from __future__ import annotations
 
@@ -38,6 +38,36 @@ class Resources:
     def __str__(self) -> str:
         kind = f", accelerator {self.accelerator}" if self.accelerator else ""
         return f"cpu {self.cpu:g}, gpu {self.gpu:g}{kind}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placement:
+    """Where the trials of a run are executed with Ray, and what they request.
+
+    Attributes:
+        address: A Ray cluster; ``None`` for a private Ray instance on this machine.
+        resources: Resources of one trial.
+        kinds: Accelerators that trials request; empty if they request no accelerator.
+        slots: Number of concurrent trials; ``None`` for as many as fit.
+        grows: Whether the cluster's autoscaler adds nodes.
+    """
+
+    address: str | None = None
+    resources: Resources = Resources()
+    kinds: tuple[str, ...] = ()
+    slots: int | None = None
+    grows: bool = False
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Placement:
+        """The placement from plain JSON values, the inverse of `dataclasses.asdict`."""
+        return cls(**{**values, "resources": Resources(**values["resources"]), "kinds": tuple(values["kinds"])})
+
+    def each_kind(self) -> dict[str | None, Resources]:
+        """Resources of a trial, by accelerator that it requests (`Work.accelerator`); ``None`` if it requests none."""
+        if not self.kinds:
+            return {None: self.resources}
+        return {kind: replace(self.resources, accelerator=kind) for kind in self.kinds}
 
 
 def local_slots(resources: Resources) -> int:
@@ -83,13 +113,6 @@ def capacity(resources: Resources) -> int:
     return sum(trials_on(node["Resources"], resources) for node in alive_nodes())
 
 
-def each_kind(resources: Resources, kinds: Sequence[str]) -> dict[str | None, Resources]:
-    """Resources of a trial, by requested accelerator (`Work.accelerator`); ``None`` for no requested accelerator."""
-    if not kinds:
-        return {None: resources}
-    return {kind: replace(resources, accelerator=kind) for kind in kinds}
-
-
 def in_words(nodes: Sequence[Mapping[str, Any]]) -> str:
     """Resources of nodes as text: ``2 nodes with 8 CPUs and 1 GPU (A100); 1 node with 4 CPUs``."""
     counts: dict[str, int] = {}
@@ -110,19 +133,12 @@ class Slots:
     """Current number of concurrent trials: the capacity of the cluster, up to the requested number.
 
     Follows a cluster that grows or shrinks while a study runs. An autoscaler only adds nodes for waiting trials, so
-    with an autoscaler, the requested number of trials is always handed out.
-
-    Args:
-        most: Requested number of concurrent trials; ``None`` for as many as fit.
-        grows: Whether an autoscaler adds nodes. Each accelerator then has an equal share of the trials.
-        kinds: Accelerators that trials request; empty if they request no accelerator.
+    with an autoscaler, the requested number of trials is always handed out, an equal share on each accelerator.
     """
 
-    def __init__(
-        self, resources: Resources, most: int | None, *, grows: bool = False, kinds: Sequence[str] = ()
-    ) -> None:
-        self._most, self._grows = most, grows
-        self._resources = each_kind(resources, kinds)
+    def __init__(self, placement: Placement) -> None:
+        self._most, self._grows = placement.slots, placement.grows
+        self._resources = placement.each_kind()
         self._looked = float("-inf")
         self._fitting: dict[str | None, int] = {}
 
