@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Final
 
 from agrm_study.execution.driver.executor import Executor, InlineExecutor
@@ -33,7 +33,7 @@ class Backend:
     resources: Resources
     device: str
     note: str
-    accelerators: Mapping[str, str] = field(default_factory=dict)
+    accelerators: Mapping[str, str]
 
     @classmethod
     def of(cls, study: Study, options: RunOptions) -> Backend:

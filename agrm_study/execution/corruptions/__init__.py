@@ -37,7 +37,7 @@ CORRUPTIONS: Final[Mapping[str, Corruption]] = {
 }
 
 
-def corrupted(frames_TCHW: Frames, kind: str, severity: int, *, fps: float, clip_id: str, seed: int = 0) -> Frames:
+def corrupted(frames_TCHW: Frames, kind: str, severity: int, *, fps: float, clip_id: str, seed: int) -> Frames:
     """Apply a corruption to the frames of a clip.
 
     Args:

@@ -31,7 +31,7 @@ def local_folder() -> str:
     return os.environ.get(LOCAL_VARIABLE, "")
 
 
-def published(store: Path, on_bytes: OnBytes | None = None) -> str:
+def published(store: Path, on_bytes: OnBytes) -> str:
     """Location of a newly built store for workers: its folder, or a copy in the configured object storage."""
     shared = os.environ.get(SHARED_VARIABLE, "")
     if not shared:

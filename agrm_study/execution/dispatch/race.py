@@ -167,7 +167,7 @@ def standing(study: Study, plan: Plan, results: Location, to_run: Collection[str
     return state
 
 
-def why(stopped: Stopped, *, task: bool = False) -> str:
+def why(stopped: Stopped, *, task: bool) -> str:
     """Explains in one sentence why an arm gets no more seeds."""
     arm = f"{stopped.arm} ({stopped.task})" if task else stopped.arm
     return (

@@ -38,8 +38,8 @@ class RaceSource(WorkSource):
         *,
         ended: set[str],
         scores: Scores,
-        on_look: Callable[[], None] = lambda: None,
-        make_source: MakeSource = WorkSource,
+        on_look: Callable[[], None],
+        make_source: MakeSource,
     ) -> None:
         super().__init__(works, order=TrialQueue(()))
         self._pending = {work.trial.trial_id: work for work in works}
@@ -121,7 +121,7 @@ def open_race(
     progress: StudyProgress,
     *,
     on_note: Callable[[str], None],
-    make_source: MakeSource = WorkSource,
+    make_source: MakeSource,
 ) -> RaceSource:
     """The source of a race's trials; its decisions update race.json and the progress.
 

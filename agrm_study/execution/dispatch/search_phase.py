@@ -6,7 +6,6 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from types import MappingProxyType
 from typing import Final, get_args
 
 from agrm_study.execution.data.prepared import Prepared
@@ -46,7 +45,7 @@ def open_searches(
     known: KnownTrials,
     *,
     retry_failed: bool,
-    accelerators: Mapping[str, str] = MappingProxyType({}),
+    accelerators: Mapping[str, str],
 ) -> tuple[SeveralSearches, StudyProgress]:
     """The searches of a study with the draws of earlier runs, and their progress.
 

@@ -53,8 +53,8 @@ class SearchSource(WorkSource):
         work_of: Callable[[TrialSpec], Work],
         results: Location,
         log: SearchLog,
-        on_draw: Callable[[TrialSpec, str], None] = lambda spec, name: None,
-        accelerator: str | None = None,
+        on_draw: Callable[[TrialSpec, str], None],
+        accelerator: str | None,
     ) -> None:
         super().__init__(())
         self.search, self._settings = search, search.settings

@@ -24,7 +24,7 @@ class SeveralSearches(WorkSource):
         searches: Sequence[SearchSource],
         *,
         ended: Mapping[str, TrialEvent],
-        on_change: Callable[[], None] = lambda: None,
+        on_change: Callable[[], None],
     ) -> None:
         super().__init__(())
         self.searches = tuple(searches)

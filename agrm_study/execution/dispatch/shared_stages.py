@@ -34,7 +34,7 @@ class SharedStages:
         InputError: If a file specified in a recipe cannot be read.
     """
 
-    def __init__(self, results: Location, works: Sequence[Work], sharing: Sharing, *, joined: bool = False) -> None:
+    def __init__(self, results: Location, works: Sequence[Work], sharing: Sharing, *, joined: bool) -> None:
         self._sharing = sharing
         self._store = StageStore.of(results)
         self._saved: dict[str, int] = {}

@@ -87,9 +87,7 @@ def work_on(trial: TrialSpec, prepared: Prepared, known: KnownTrials, predicted:
     )
 
 
-def read_and_take_over(
-    results: Location, plan: Plan, on_note: Callable[[str], None], *, merge: bool = True
-) -> KnownTrials:
+def read_and_take_over(results: Location, plan: Plan, on_note: Callable[[str], None], *, merge: bool) -> KnownTrials:
     """The trials of a results folder, after reusing equal trials of studies in sibling folders.
 
     With `merge`, many loose records are merged first. Damaged files are reported.

@@ -33,7 +33,7 @@ class ExecutionLost(Exception):
     Its text is a clause without a full stop; `final` means that an immediate retry would fail in the same way.
     """
 
-    def __init__(self, reason: str = "", *, final: bool = False) -> None:
+    def __init__(self, reason: str, *, final: bool = False) -> None:
         super().__init__(reason)
         self.final = final
 

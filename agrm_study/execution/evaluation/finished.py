@@ -66,7 +66,7 @@ class FinishedNetworks:
     cells: tuple[Cell, ...]
 
 
-def finished_networks(results: Location, arms: Sequence[str] = ()) -> FinishedNetworks:
+def finished_networks(results: Location, arms: Sequence[str]) -> FinishedNetworks:
     """The finished final trials of a results folder.
 
     Args:

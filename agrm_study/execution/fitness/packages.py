@@ -36,10 +36,10 @@ def check_packages() -> Iterator[Finding]:
     yield ok("packages", ", ".join(f"{name} {version}" for name, version in installed_versions(SHOWN).items()))
 
 
-def unmet_requirements(distribution: str = "agrm-study") -> Iterator[str]:
-    """Requirements of a distribution that this environment does not meet, as text."""
+def unmet_requirements() -> Iterator[str]:
+    """Requirements of this package that this environment does not meet, as text."""
     try:
-        requirements = importlib.metadata.requires(distribution) or []
+        requirements = importlib.metadata.requires("agrm-study") or []
     except importlib.metadata.PackageNotFoundError:
         return
     from packaging.requirements import Requirement

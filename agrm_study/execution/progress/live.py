@@ -311,5 +311,5 @@ def _filled(parts: Iterable[rich.text.Text], width: int) -> list[rich.text.Text]
     return lines
 
 
-def _bar(total: int, done: int, width: int, *, style: str = RUN, finished: str = "green") -> ProgressBar:
-    return ProgressBar(max(1, total), done, width=width, complete_style=style, finished_style=finished)
+def _bar(total: int, done: int, width: int, *, finished: str = "green") -> ProgressBar:
+    return ProgressBar(max(1, total), done, width=width, complete_style=RUN, finished_style=finished)

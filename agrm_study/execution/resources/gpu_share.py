@@ -87,11 +87,11 @@ def kind_of(recipe: Recipe) -> str:
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def heaviest(recipes: Iterable[Recipe], most: int = MOST_MEASURED) -> dict[str, Recipe]:
+def heaviest(recipes: Iterable[Recipe]) -> dict[str, Recipe]:
     """The recipes with the costliest steps, one of each kind, by kind."""
     kinds = {kind_of(recipe): recipe for recipe in recipes}
     ranked = sorted(kinds.items(), key=lambda item: -step_cost(item[1]))
-    return dict(ranked[:most])
+    return dict(ranked[:MOST_MEASURED])
 
 
 def share_for(peak: int, total: int) -> float:

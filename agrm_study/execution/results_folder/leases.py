@@ -161,15 +161,15 @@ class Leases:
             with contextlib.suppress(OSError):
                 create(ended_mark(self._results, self.run), b"left")
 
-    def claim(self, name: str, state: str = "") -> str:
+    def claim(self, name: str) -> str:
         """Claims a name; returns the run that now holds it: this run or another live run."""
         if self.lost:
             return UNKNOWN
         generation, content = self.last(name) if name in self._claims else UNCLAIMED
         while content.run != self.run and self.over(content.run, f"{name}.{generation}"):
             generation += 1
-            content = Claim(run=self.run, state=state)
-            if not self.note(name, generation, state):
+            content = Claim(run=self.run)
+            if not self.note(name, generation):
                 content = self._read(name, generation)
         self._claims[name] = (generation, content)
         return content.run
@@ -193,7 +193,7 @@ class Leases:
             retry_storage(lambda: create(file, _json(nobody)))
             self._claims[name] = (generation + 1, nobody)
 
-    def note(self, name: str, generation: int, state: str) -> bool:
+    def note(self, name: str, generation: int, state: str = "") -> bool:
         """Creates one generation of a claim; returns whether it did not exist yet."""
         file = self._file(name, generation)
         content = _json(Claim(run=self.run, state=state))

@@ -32,7 +32,7 @@ def current_fence(results: Location, run: str = "") -> int:
     return retry_storage(lambda: read_count(fence_file(results, run))) or 0
 
 
-def check_fence(results: Location, number: int, run: str = "") -> None:
+def check_fence(results: Location, number: int, run: str) -> None:
     """Raises `FencedError` if a driver with a higher number (0: no driver) or another joined run has taken over."""
     if number and current_fence(results, run) > number:
         raise FencedError(f"driver {number} was replaced")
@@ -40,6 +40,6 @@ def check_fence(results: Location, number: int, run: str = "") -> None:
         raise FencedError(f"run {run} has ended, or was declared dead by another joined run")
 
 
-def fence_file(results: Location, run: str = "") -> Location:
+def fence_file(results: Location, run: str) -> Location:
     """The file that contains the number."""
     return results / (f"{FILE}-{run}" if run else FILE)

@@ -20,7 +20,6 @@ from agrm_study.execution.trial.versions import versions_of_trial
 from agrm_study.execution.trial.work import Work
 from agrm_study.plan.trial import Phase, TrialSpec
 from agrm_study.records.location import Location
-from agrm_study.records.patience import PAUSES_S
 from agrm_study.records.schemas import EPOCHS
 from agrm_study.records.validation_scores import validation_curve
 from agrm_study.records.writer import write_trial
@@ -66,8 +65,8 @@ def _learns_pseudo_labels(recipe: Recipe) -> bool:
     return recipe.ssl.method in ("agrm", "pseudo_label", "fixmatch") and recipe.ssl.pseudo.mode != "off"
 
 
-def finished_columns(outcome: TrialOutcome, stop_reason: str | None = None) -> dict[str, Any]:
-    """The columns that a success adds; the stop reason defaults to the stop reason of the outcome.
+def finished_columns(outcome: TrialOutcome, stop_reason: str) -> dict[str, Any]:
+    """The columns that a success adds.
 
     ``alpha`` is replaced, since a recipe may specify the memory of the average in epochs.
     """
@@ -79,7 +78,7 @@ def finished_columns(outcome: TrialOutcome, stop_reason: str | None = None) -> d
         "n_params": outcome.n_params,
         "gflops": outcome.gflops,
         "clips_per_s": outcome.clips_per_s,
-        "stop_reason": stop_reason or outcome.stop_reason,
+        "stop_reason": stop_reason,
         "best_epoch": outcome.best_epoch,
         "epochs": outcome.epochs,
     }
@@ -131,7 +130,7 @@ def record_failure(
     beat: Heartbeat,
     *,
     rows: Sequence[dict[str, Any]] = (),
-    pauses_s: Sequence[float] = PAUSES_S,
+    pauses_s: Sequence[float],
 ) -> None:
     """Writes the record of a trial that failed; keeps its checkpoint only if the trial may be retried."""
     columns = trial_columns(work.trial) | failed_columns(failure, beat.epoch) | run_columns(beat)

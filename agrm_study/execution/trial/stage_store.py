@@ -149,7 +149,7 @@ class Handover:
     work: Work
     runner: TrialRunner
     code_version: str
-    check: Callable[[], None] = lambda: None
+    check: Callable[[], None]
 
     def load(self, done: int) -> StageFacts | None:
         """Resumes the trial from the longest saved stage that extends beyond its completed epochs.
