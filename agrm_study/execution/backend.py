@@ -106,15 +106,13 @@ class Backend:
         for note in call("check", arguments, tick=on_wait):
             on_note(note)
 
-    def measured(
-        self, asked: float | str, recipes: Sequence[Recipe], results: Location, on_wait: Callable[[], None]
-    ) -> Backend:
-        """A copy with the GPU share that training steps of the recipes need, if the study sets `gpu: auto`.
+    def measured(self, recipes: Sequence[Recipe], results: Location, on_wait: Callable[[], None]) -> Backend:
+        """A copy with the GPU share that training steps of the recipes need; unchanged if trials use no GPU on Ray.
 
         `on_wait`, called during the measurement, may raise to abort. Raises `ExecutionLost` if nothing could be
         measured.
         """
-        if asked != "auto" or self.resources.gpu == 0 or self.options.executor == "inline":
+        if self.resources.gpu == 0 or self.options.executor == "inline":
             return self
         from agrm_study.execution.driver.call import measure_on_ray
         from agrm_study.execution.resources.gpu_share import measured_share

@@ -51,7 +51,8 @@ class Phases:
         if source.exhausted:
             return False
         try:
-            self._measure_gpu_share()
+            if self._study.resources.gpu == "auto":
+                self._measure_gpu_share()
         except KeyboardInterrupt:
             return True
         except ExecutionLost as lost:
@@ -116,13 +117,13 @@ class Phases:
         return True
 
     def _measure_gpu_share(self) -> None:
-        """Measures the GPU share of a trial for `gpu: auto`."""
+        """Measures the GPU share of a trial."""
         study, known = self._study, self._backend.note
         recipes = [arm.recipe for arm in study.arms]
         if study.search is not None or study.tune is not None:
             recipes += [*searched_recipes(study), study.base]
         step = Step("Measuring a training step on a GPU", 0, 0)
-        self._backend = self._backend.measured(study.resources.gpu, recipes, self._results, lambda: self._step(step))
+        self._backend = self._backend.measured(recipes, self._results, lambda: self._step(step))
         if self._backend.note != known:
             self._note(self._backend.note)
 
