@@ -17,7 +17,7 @@ from agrm_study.execution.dispatch.edited_parts import edited_parts, measured_tr
 from agrm_study.execution.dispatch.equal_trials import find_equal
 from agrm_study.execution.dispatch.known_trials import healing, read_known
 from agrm_study.execution.dispatch.more_epochs import Longer, longer_notes, longer_trials
-from agrm_study.execution.dispatch.race import RaceState, standing
+from agrm_study.execution.dispatch.race import RaceState
 from agrm_study.execution.dispatch.search_phase import plan_search
 from agrm_study.execution.dispatch.to_run import trials_to_run
 from agrm_study.execution.provenance import code_version
@@ -89,7 +89,7 @@ def plan_study(
     healed = healing(results, known, [trial.trial_id for trial in missing])
     cells, race = plan.cells, None
     if study.race is not None:
-        race = standing(study, plan, results, {trial.trial_id for trial in to_run.trials})
+        race = RaceState(study, plan, results, {trial.trial_id for trial in to_run.trials})
         wanted = race.wanted()
         missing = tuple(trial for trial in missing if trial.trial_id in wanted)
         cells = tuple(c for c in cells if c.trial_id in wanted or c.trial_id in finished)

@@ -14,7 +14,7 @@ import pytest
 from scripted_runner import journal
 from test_run_inline import Watcher
 
-from agrm_study.execution.dispatch.race import standing
+from agrm_study.execution.dispatch.race import RaceState
 from agrm_study.execution.progress.status import status
 from agrm_study.execution.summary import RunSummary
 from agrm_study.execution.trial.events import TrialEvent
@@ -193,11 +193,11 @@ def test_a_plan_knows_the_fewest_and_the_most_trials_that_a_race_may_run(
     study = make_study(ARMS, seeds={"race": {"first": 3, "most": 6}})
     plan = expand(study, lambda recipe: ("data", "split"))
     every = {trial.trial_id for trial in plan.trials}
-    before = standing(study, plan, Location.of(results), every)
+    before = RaceState(study, plan, Location.of(results), every)
     assert (before.at_least(every), before.at_most(every)) == (2 * 3 + 6, 3 * 6)
     race()
     left = every - Ledger(results).finished_ids()
-    after = standing(study, plan, Location.of(results), left)
+    after = RaceState(study, plan, Location.of(results), left)
     assert len(left) == 3
     assert (after.at_least(left), after.at_most(left)) == (0, 0)
     assert after.log() == log(results)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,9 +17,6 @@ from agrm_study.study.counted import counted
 from agrm_study.study.reported import reported_network
 from agrm_study.study.seeds import Stopped
 from agrm_study.study.study import Study
-
-Scores = Callable[[Collection[str]], Mapping[str, float]]
-"""Validation metric at the best epoch, for the given trials that have one."""
 
 
 @dataclass(slots=True)
@@ -38,10 +35,17 @@ class _Task:
 
 
 class RaceState:
-    """A race over the trials of a plan; each task has its own race."""
+    """A race over the trials of a plan, reconstructed from the ledger; each task has its own race.
 
-    def __init__(self, study: Study, plan: Plan) -> None:
+    Args:
+        to_run: Trials that have no record or are to be rerun.
+    """
+
+    def __init__(self, study: Study, plan: Plan, results: Location, to_run: Collection[str]) -> None:
         assert study.race is not None
+        self._plan, self._results = plan, results
+        self._ended = {trial.trial_id for trial in plan.trials}.difference(to_run)
+        self._scores: dict[str, float] = {}
         self._study, self._race = study.name, study.race
         self._metric, self._reference = study.primary_metric, study.reference
         self._looks = looks(self._race.first, self._race.most, self._race.step)
@@ -53,6 +57,8 @@ class RaceState:
             state = self._tasks.setdefault(task, _Task({}, []))
             state.trials[arm] = tuple(ids)
             state.inside.append(arm)
+        for task in self._tasks:
+            self.advance(task)
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -69,16 +75,19 @@ class RaceState:
         n = self._race.most if self.over(task) else self._looks[state.looked]
         return {trial_id for arm in state.inside for trial_id in state.trials[arm][:n]}
 
-    def advance(self, task: str, ended: Collection[str], scores: Scores) -> list[Stopped]:
-        """Performs the interim look of each complete round, and returns the arms that were dropped.
+    def end(self, trial_ids: Iterable[str]) -> None:
+        """Marks the given trials as having no further scores."""
+        self._ended.update(trial_ids)
+
+    def advance(self, task: str) -> None:
+        """Performs the interim look of each complete round.
 
         A look uses only the seeds of the current and earlier rounds, so the decision does not depend on when it is
         made.
         """
-        state, new = self._tasks[task], list[Stopped]()
-        while not self.over(task) and all(trial_id in ended for trial_id in self.asked(task)):
-            new += self._look(task, state, scores(self.asked(task)))
-        return new
+        while not self.over(task) and self.asked(task) <= self._ended:
+            self._read_scores(self.asked(task))
+            self._look(task)
 
     def wanted(self) -> set[str]:
         """All trials of the arms still in the race."""
@@ -112,10 +121,23 @@ class RaceState:
             stopped=tuple(stopped for state in self._tasks.values() for stopped in state.stopped),
         )
 
-    def _look(self, task: str, state: _Task, scores: Mapping[str, float]) -> list[Stopped]:
+    def _read_scores(self, trial_ids: Collection[str]) -> None:
+        """Reads the validation metric at the best epoch of the given trials that have finished, each once."""
+        unknown = [trial_id for trial_id in trial_ids if trial_id not in self._scores]
+        if not unknown:
+            return
+        ledger = Ledger(self._results)
+        trials = ledger.trials()
+        finished = trials[(trials["status"] == "finished") & trials["trial_id"].isin(unknown)]
+        best = {str(t): int(e) for t, e in zip(finished["trial_id"], finished["best_epoch"], strict=True)}
+        found = read_scores(ledger, best, (self._metric,), lambda t: reported_network(self._plan.by_id[t].recipe))
+        self._scores.update({trial_id: its.values[0] for trial_id, its in found.items()})
+
+    def _look(self, task: str) -> None:
+        state = self._tasks[task]
         n = self._looks[state.looked]
         arms = state.inside
-        values_AS = np.array([[scores.get(t, np.nan) for t in state.trials[arm][:n]] for arm in arms])
+        values_AS = np.array([[self._scores.get(t, np.nan) for t in state.trials[arm][:n]] for arm in arms])
         keep = [arms.index(self._reference)] if self._reference in arms else []
         level = limit(self._race.level, len(state.trials), len(self._looks))
         outs = drop(values_AS, range(len(arms)), level, keep=keep)
@@ -136,35 +158,6 @@ class RaceState:
         state.inside = [arm for arm in arms if arm not in gone]
         state.stopped += new
         state.looked += 1
-        return new
-
-
-def ledger_scores(results: Location, plan: Plan, metric: str) -> Scores:
-    """The scores of finished trials, each read from the records once."""
-    known: dict[str, float] = {}
-
-    def scores(trial_ids: Collection[str]) -> Mapping[str, float]:
-        unknown = [trial_id for trial_id in trial_ids if trial_id not in known]
-        if unknown:
-            ledger = Ledger(results)
-            trials = ledger.trials()
-            finished = trials[(trials["status"] == "finished") & trials["trial_id"].isin(unknown)]
-            best = {str(t): int(e) for t, e in zip(finished["trial_id"], finished["best_epoch"], strict=True)}
-            found = read_scores(ledger, best, (metric,), lambda t: reported_network(plan.by_id[t].recipe))
-            known.update({trial_id: its.values[0] for trial_id, its in found.items()})
-        return known
-
-    return scores
-
-
-def standing(study: Study, plan: Plan, results: Location, to_run: Collection[str]) -> RaceState:
-    """The race of a study, reconstructed from its ledger."""
-    state = RaceState(study, plan)
-    ended = {trial.trial_id for trial in plan.trials}.difference(to_run)
-    scores = ledger_scores(results, plan, study.primary_metric)
-    for task in state.tasks:
-        state.advance(task, ended, scores)
-    return state
 
 
 def why(stopped: Stopped, *, task: bool) -> str:

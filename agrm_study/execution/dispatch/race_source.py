@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 
-from agrm_study.execution.dispatch.race import RaceState, Scores, ledger_scores, why
+from agrm_study.execution.dispatch.race import RaceState, why
 from agrm_study.execution.dispatch.trial_queue import TrialQueue
 from agrm_study.execution.dispatch.work_source import WorkSource
 from agrm_study.execution.progress.state import StudyProgress
@@ -28,7 +28,7 @@ class RaceSource(WorkSource):
 
     Args:
         works: The trials that have no record or are to be rerun, in execution order.
-        ended: Trials of the plan that are not in `works`.
+        on_look: Called after each round.
     """
 
     def __init__(
@@ -36,15 +36,12 @@ class RaceSource(WorkSource):
         works: Sequence[Work],
         state: RaceState,
         *,
-        ended: set[str],
-        scores: Scores,
         on_look: Callable[[], None],
         make_source: MakeSource,
     ) -> None:
         super().__init__(works, order=TrialQueue(()))
         self._pending = {work.trial.trial_id: work for work in works}
-        self._state, self._ended, self._scores = state, set(ended), scores
-        self._on_look, self._make_source = on_look, make_source
+        self._state, self._on_look, self._make_source = state, on_look, make_source
         self._rounds: list[WorkSource] = []
         self._round_of: dict[str, WorkSource] = {}
         for task in state.tasks:
@@ -95,14 +92,14 @@ class RaceSource(WorkSource):
 
     def _end(self, works: Sequence[Work]) -> None:
         """Marks the given trials as having no further scores, and performs the interim looks that are now due."""
-        self._ended.update(work.trial.trial_id for work in works)
+        self._state.end(work.trial.trial_id for work in works)
         if not self._stopped:
             for task in dict.fromkeys(work.trial.task for work in works):
                 self._open_rounds(task)
 
     def _open_rounds(self, task: str) -> None:
         """Performs the interim looks of complete rounds, and opens the next round of the remaining arms."""
-        self._state.advance(task, self._ended, self._scores)
+        self._state.advance(task)
         self._on_look()
         asked = self._state.asked(task)
         wanted = [w for t, w in self._pending.items() if t in asked and w.trial.arm not in self._repeated.held]
@@ -130,10 +127,7 @@ def open_race(
         progress: Trials that are no longer needed are removed from it.
         on_note: Called with a sentence for every dropped arm.
     """
-    state = RaceState(study, plan)
-    missing = {work.trial.trial_id for work in works}
-    ended = {trial.trial_id for trial in plan.trials} - missing
-    scores = ledger_scores(results, plan, study.primary_metric)
+    state = RaceState(study, plan, results, {work.trial.trial_id for work in works})
     cells = [(cell.arm, cell.task, cell.seed, cell.trial_id) for cell in plan.cells]
     known: list[RaceLog] = []
 
@@ -148,10 +142,8 @@ def open_race(
                 on_note(why(stopped, task=len(state.tasks) > 1))
         known.append(log)
 
-    for task in state.tasks:
-        state.advance(task, ended, scores)
     on_look()
     if known[0].stopped:
         stopped = counted(len(known[0].stopped), "arm was", "arms were")
         on_note(f"{stopped} stopped by the race in an earlier run; a stopped arm gets no further seeds.")
-    return RaceSource(works, state, ended=ended, scores=scores, on_look=on_look, make_source=make_source)
+    return RaceSource(works, state, on_look=on_look, make_source=make_source)
