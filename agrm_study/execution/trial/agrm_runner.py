@@ -83,8 +83,7 @@ class AgrmRunner(StoreRunner):
         return self._live.outcome()
 
     def predict(self, best_epoch: int) -> Sequence[Predictions]:
-        assert self._training is not None
-        return self._training.predict_kept(best_epoch)
+        return self._live.predict_kept(best_epoch)
 
     def close(self) -> None:
         training, self._training = self._training, None

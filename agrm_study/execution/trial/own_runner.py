@@ -55,6 +55,12 @@ class OwnRunner(TrialRunner):
         self._best_state = b""
         self._over = False
 
+    @property
+    def _live(self) -> Trainer:
+        """The trainer created by `start`."""
+        assert self._trainer is not None
+        return self._trainer
+
     def start(self, work: Work, context: RunnerContext) -> int:
         recipe = work.trial.recipe
         if "torch" in sys.modules:
@@ -107,11 +113,10 @@ class OwnRunner(TrialRunner):
         return tuple(self._rows)
 
     def run_epoch(self) -> EpochReport:
-        assert self._trainer is not None
         if self._done:  # the checkpoint is from the last epoch
             return EpochReport(epoch=self._epoch, rows=(), done=True)
         epoch = self._epoch + 1
-        train_loss = training_loss(self._trainer.run_epoch(epoch), epoch, self._name)
+        train_loss = training_loss(self._live.run_epoch(epoch), epoch, self._name)
         val = self._parts["val"]
         probs_NK = self._predict(val.ids)
         of_label_N = probs_NK[np.arange(len(val.ids)), val.labels_N]
@@ -131,19 +136,17 @@ class OwnRunner(TrialRunner):
         self._rows += rows
         self._epoch = epoch
         if self._stopping is not None and self._stopping.update(epoch, judged.metrics[METRIC]):
-            self._best_state = packed_state(self._trainer.save)
+            self._best_state = packed_state(self._live.save)
         return EpochReport(epoch=epoch, rows=rows, done=self._done)
 
     def save(self) -> None:
-        assert self._trainer is not None
         self._write_checkpoint(self._folder / ROLLING)
-        if self._over and (weights := weights_file(self._trainer.weights(), self._name)):
+        if self._over and (weights := weights_file(self._live.weights(), self._name)):
             with replacing(self._folder / BEST) as stream:
                 stream.write(weights)
 
     def _write_checkpoint(self, file: Path, stage: str = "") -> None:
-        assert self._trainer is not None
-        OwnCheckpoint(self._epoch, tuple(self._rows), self._best_state, stage).write(file, self._trainer.save)
+        OwnCheckpoint(self._epoch, tuple(self._rows), self._best_state, stage).write(file, self._live.save)
 
     def outcome(self) -> TrialOutcome:
         best_epoch = self._epoch if self._stopping is None else self._stopping.best_epoch
@@ -179,11 +182,10 @@ class OwnRunner(TrialRunner):
 
     def _predict(self, ids: Sequence[str]) -> NDArray[np.float64]:
         """Validated probabilities (N, K) from the trainer."""
-        assert self._trainer is not None
         shape = (len(ids), len(self._recipe.classes))
         if not ids:
             return np.zeros(shape)
-        return predicted_probabilities(self._trainer.predict(tuple(ids)), *shape, self._name)
+        return predicted_probabilities(self._live.predict(tuple(ids)), *shape, self._name)
 
     def _restore(self, file: Path, folder: Path, stage: str = "") -> Path:
         """Restores the epochs of a checkpoint; returns the folder with the trainer's files, inside ``folder``."""
