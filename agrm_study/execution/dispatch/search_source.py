@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from agrm_study.execution.dispatch.judged import read_judged
+from agrm_study.execution.dispatch.judged import Judged, read_judged
 from agrm_study.execution.dispatch.sampler import Draw, End, Sampler
 from agrm_study.execution.dispatch.search_history import Past, PastRun, keeps_failing
 from agrm_study.execution.dispatch.search_point import Point, candidates_of, drawn_settings, hopeless
@@ -20,7 +20,7 @@ from agrm_study.plan.promotion import Candidate
 from agrm_study.plan.searches import PlannedSearch
 from agrm_study.plan.trial import TrialSpec
 from agrm_study.records.location import Location
-from agrm_study.records.reader import Ledger
+from agrm_study.records.reader import Ledger, TrialState
 from agrm_study.records.schemas import PRUNED
 from agrm_study.records.search_log import Proposal, SearchLog
 from agrm_study.records.validation_scores import best_so_far
@@ -168,15 +168,15 @@ class SearchSource(WorkSource):
             point = self._add(item.specs, draw)
             self._room -= item.end is None
             if item.runs[0].judged is not None and item.runs[0].state is not None:
-                last = (item.runs[0].state.epochs or 0) - (item.runs[0].end == "finished")
-                self._replay_reports(draw, item.runs[0].judged.curve, last, pruned=item.runs[0].end == "pruned")
+                self._replay_reports(draw, item.runs[0].judged, item.runs[0].state, item.runs[0].end)
             self._go_on(point, list(item.runs))
 
-    def _replay_reports(self, draw: Draw, curve: Mapping[int, float], last: int, *, pruned: bool) -> None:
+    def _replay_reports(self, draw: Draw, judged: Judged, state: TrialState, end: End | None) -> None:
         """Reports the epochs that the pruner evaluated during the trial: all but the last for a complete trial, whose
         end event covers it; none after the pruning epoch for a pruned trial."""
-        for epoch, value in best_so_far(curve, maximize=self._maximize).items():
-            if epoch > last or (self._sampler.report(draw, epoch, value) and pruned):
+        last = (state.epochs or 0) - (end == "finished")
+        for epoch, value in best_so_far(judged.curve, maximize=self._maximize).items():
+            if epoch > last or (self._sampler.report(draw, epoch, value) and end == "pruned"):
                 break
 
     def _draw_new(self) -> Point | None:
@@ -237,8 +237,7 @@ class SearchSource(WorkSource):
             best = {spec.trial_id: best_epoch}
             judged = read_judged(Ledger(self._results), {spec.trial_id: spec}, best, self._settings).get(spec.trial_id)
         if repeats is not None and judged is not None and point.draws and spec is point.spec:
-            last = (repeats.epochs or 0) - (end == "finished")
-            self._replay_reports(point.draws[0], judged.curve, last, pruned=end == "pruned")
+            self._replay_reports(point.draws[0], judged, repeats, end)
         self._go_on(point, [PastRun(end=end, judged=judged), *point.later])
         self._decide()
 
