@@ -26,7 +26,6 @@ class RunOptions:
         retries: Maximum number of retries of a trial within this run after its worker died; each resumes from its
             checkpoint.
         checkpoint_every_s: Minimum seconds between two rolling checkpoints of a trial.
-        keep_weights: Whether to keep the best weights of finished trials.
         runner: ``module:Class`` of the trial runner.
         workers: Number of processes that prepare data; by default one per available processor.
         limits: Time and GPU-hours after which the run ends cleanly, with its trials saved.
@@ -42,7 +41,6 @@ class RunOptions:
     executor: Literal["ray", "inline"] = "ray"
     retries: int = 3
     checkpoint_every_s: float = 20.0
-    keep_weights: bool = True
     runner: str = AGRM_RUNNER
     workers: int | None = None
     limits: Limits = field(default_factory=Limits)

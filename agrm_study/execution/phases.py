@@ -71,7 +71,7 @@ class Phases:
             threads=self._study.resources.cpu,
             metric=progress.metric,
             checkpoint_every_s=self._options.checkpoint_every_s,
-            keep_weights=self._options.keep_weights and self._study.keep_weights != "none",
+            keep_weights=self._study.keep_weights != "none",
             local_store=local_folder(),
             prune=prune,
             versions=own_versions(),

@@ -57,5 +57,6 @@ def test_checkpoints_take_a_twentieth_of_a_trials_time_at_most(
     monkeypatch.setattr(ScriptedRunner, "save", slow_save)
     monkeypatch.setattr("agrm_study.execution.trial.worker.time.monotonic", clock.monotonic)
     script(A={"epochs": 60})
-    assert run(make_study({"A": 0.5}, seeds=1), checkpoint_every_s=asked_s, keep_weights=False).exit_code == 0
+    study = make_study({"A": 0.5}, seeds=1, keep_weights="none")
+    assert run(study, checkpoint_every_s=asked_s).exit_code == 0
     assert saved == after

@@ -238,7 +238,7 @@ def test_finished_trials_leave_their_best_weights_and_nothing_else(make_study: M
 
 
 def test_weights_can_be_left_out(make_study: Make, run: Run, results: Path) -> None:
-    run(make_study(), keep_weights=False)
+    run(make_study(keep_weights="none"))
     assert [f for f in results.rglob("*") if f.name in ("rolling.pt", "best.safetensors")] == []
     assert list((results / ".run" / "heartbeats").iterdir()) == []
 
