@@ -10,7 +10,7 @@ from typing import Final, Literal
 
 from agrm_study.execution.dispatch.edited_parts import measured_trials
 from agrm_study.execution.dispatch.usage_meter import UsageMeter
-from agrm_study.execution.dispatch.work_source import WorkSource
+from agrm_study.execution.dispatch.work_source import WorkSource, WrappedSource
 from agrm_study.execution.interrupt import Interrupt
 from agrm_study.execution.provenance import code_version
 from agrm_study.execution.trial.events import TrialEvent
@@ -223,22 +223,16 @@ class Budget:
         return max(found, default=0.0)
 
 
-class BudgetedSource(WorkSource):
+class BudgetedSource(WrappedSource):
     """The trials of a source that can end within a budget; the others are left to the next run.
 
     It is exhausted once no trial runs and only trials that exceed the limits remain.
     """
 
     def __init__(self, source: WorkSource, budget: Budget) -> None:
-        super().__init__(())
-        self._source, self._budget = source, budget
+        super().__init__(source)
+        self._budget = budget
         self._refuses = False  # whether the last request was rejected
-
-    def __len__(self) -> int:
-        return len(self._source)
-
-    def work(self, trial_id: str) -> Work:
-        return self._source.work(trial_id)
 
     def take(self, full: Collection[str | None] = ()) -> Work | None:
         refused: set[str] = set()
@@ -256,14 +250,7 @@ class BudgetedSource(WorkSource):
     def exhausted(self) -> bool:
         return self._source.exhausted or (self._refuses and self._budget.idle)
 
-    @property
-    def stopped(self) -> bool:
-        return self._source.stopped
-
-    def stop(self) -> None:
-        self._source.stop()
-
     def put_back(self, trial_id: str) -> None:
         self._budget.withdraw(trial_id)
-        self._source.put_back(trial_id)
+        super().put_back(trial_id)
         self._refuses = False

@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Final
 
 from agrm_study.execution.dispatch.recorded import recorded_events
-from agrm_study.execution.dispatch.work_source import WorkSource
+from agrm_study.execution.dispatch.work_source import WorkSource, WrappedSource
 from agrm_study.execution.results_folder.leases import Leases
 from agrm_study.execution.trial.events import TrialEvent
 from agrm_study.execution.trial.work import Work
@@ -30,7 +30,7 @@ LOOK_SHARE: Final = 0.05
 """Maximum share of its time that a run spends on such checks."""
 
 
-class JoinedSource(WorkSource):
+class JoinedSource(WrappedSource):
     """Hands out those trials of a source that this run has claimed; used by one thread.
 
     A run without available trials ends once it has watched the holders of the remaining trials for long enough to know
@@ -53,7 +53,8 @@ class JoinedSource(WorkSource):
         stage_epoch: Callable[[str], int | None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._source, self._leases, self._results = source, leases, results
+        super().__init__(source)
+        self._leases, self._results = leases, results
         self._metric, self._stage_epoch, self._clock = metric, stage_epoch, clock
         self._mine: set[str] = set()
         self._elsewhere: dict[str, None] = {}  # in the order in which they were found
@@ -62,12 +63,6 @@ class JoinedSource(WorkSource):
         self._idle_since: float | None = None
         self._look_at = self._watch_at = 0.0
         self._ledger = Ledger(results)
-
-    def __len__(self) -> int:
-        return len(self._source)
-
-    def work(self, trial_id: str) -> Work:
-        return self._source.work(trial_id)
 
     def take(self, full: Collection[str | None] = ()) -> Work | None:
         while (work := self._source.take(full)) is not None:
@@ -95,26 +90,13 @@ class JoinedSource(WorkSource):
         """Whether this run has been idle for long enough to know that the other runs that hold trials are alive."""
         return self._idle_since is not None and self._clock() - self._idle_since >= 1.5 * self._leases.expires_s
 
-    @property
-    def stopped(self) -> bool:
-        return self._source.stopped
-
-    def stop(self) -> None:
-        self._source.stop()
-
-    def awaited(self) -> dict[str, str]:
-        return self._source.awaited()
-
     def observe(self, event: TrialEvent) -> Sequence[Work]:
         if event.kind == "failed" and not event.elsewhere:  # trials of other runs may have failed in the same way
             self._look_at = 0.0
-        return self._source.observe(event)
-
-    def put_back(self, trial_id: str) -> None:
-        self._source.put_back(trial_id)
+        return super().observe(event)
 
     def set_aside(self, trial_id: str) -> None:
-        self._source.set_aside(trial_id)
+        super().set_aside(trial_id)
         self._mine.discard(trial_id)
         self._leases.release(trial_id)
 

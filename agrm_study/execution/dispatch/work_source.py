@@ -98,3 +98,32 @@ class WorkSource:
         """Stops handing out trials of an arm; returns the trials that were not started."""
         self._repeated.held.add(arm)
         return self._order.remove({arm})
+
+
+class WrappedSource(WorkSource):
+    """The trials of another source; a subclass restricts which of them are handed out, and when."""
+
+    def __init__(self, source: WorkSource) -> None:
+        self._source = source
+
+    def __len__(self) -> int:
+        return len(self._source)
+
+    def work(self, trial_id: str) -> Work:
+        return self._source.work(trial_id)
+
+    @property
+    def stopped(self) -> bool:
+        return self._source.stopped
+
+    def stop(self) -> None:
+        self._source.stop()
+
+    def observe(self, event: TrialEvent) -> Sequence[Work]:
+        return self._source.observe(event)
+
+    def put_back(self, trial_id: str) -> None:
+        self._source.put_back(trial_id)
+
+    def set_aside(self, trial_id: str) -> None:
+        self._source.set_aside(trial_id)
