@@ -81,10 +81,6 @@ class Prepared:
         stores = set(self.stores.values())
         return manifests | {self.places.get(store, str(store)): sizes.get(store, 0) for store in sorted(stores)}
 
-    def store_bytes(self, *, built: bool = False) -> int:
-        """Bytes on disk of the clip stores still to be built or, with `built`, of the existing clip stores."""
-        return sum(store.bytes for store in self.store_sizes if store.built == built)
-
     def subjects(self) -> dict[str, list[dict[str, Any]]]:
         """Rows of the `subjects` record by split fingerprint."""
         found: dict[str, list[dict[str, Any]]] = {}

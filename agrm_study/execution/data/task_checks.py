@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 
 from agrm_study.execution.data.prepared import source_key, split_key
-from agrm_study.study.document import KeyPath
 from agrm_study.study.errors import InputError, raise_together
 from agrm_study.study.problems import Place, Places
 from agrm_study.study.recipe import Recipe
@@ -85,12 +83,6 @@ def _missing(study: Study, task: Task, manifest: Manifest, split: Split, hint: s
 
 def _problem(study: Study, path: tuple[str, ...], rule: str, **more: str | None) -> InputError:
     """An error with the location of an entry of `tasks` in the study file."""
-    places = Places(_tasks_place(study), dict(study.task_places))
+    places = Places(study.task_places.get(("tasks",), Place(study.path)), dict(study.task_places))
     place = places.find(path)
     return InputError(rule, where=place.where, line=place.line, field=".".join(path), **more)
-
-
-def _tasks_place(study: Study) -> Place:
-    key: KeyPath = ("tasks",)
-    where: Path | None = study.path
-    return study.task_places.get(key, Place(where))

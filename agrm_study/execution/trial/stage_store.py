@@ -12,6 +12,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -157,10 +158,10 @@ class Handover:
         A stage that cannot be read is removed, and the next shorter stage is tried.
         """
         for end in reversed(self.work.stages):
-            facts = retry_storage(lambda key=end.key: self.store.find(key))  # type: ignore[misc]
+            facts = retry_storage(partial(self.store.find, end.key))
             if facts is None or facts.code_version != self.code_version or facts.epoch <= done:
                 continue
-            if retry_storage(lambda key=end.key: self._read(key)):  # type: ignore[misc]
+            if retry_storage(partial(self._read, end.key)):
                 return facts
             self.store.drop(end.key)
         return None
