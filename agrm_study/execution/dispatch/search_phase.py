@@ -92,7 +92,7 @@ def open_searches(
         return SearchSource(
             search,
             past,
-            make=lambda settings: search.trials(settings, builder),
+            builder=builder,
             work_of=work_of,
             results=results,
             log=SearchLog(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
 from agrm_study.execution.dispatch.judged import Judged, read_judged
 from agrm_study.execution.dispatch.sampler import Draw, End, Sampler
@@ -16,6 +16,7 @@ from agrm_study.execution.trial.events import TrialEvent
 from agrm_study.execution.trial.pruning import ask_to_end
 from agrm_study.execution.trial.repeated_failures import HOLD_AFTER, SEARCH
 from agrm_study.execution.trial.work import Work
+from agrm_study.plan.expand import TrialBuilder
 from agrm_study.plan.promotion import Candidate
 from agrm_study.plan.searches import PlannedSearch
 from agrm_study.plan.trial import TrialSpec
@@ -38,7 +39,7 @@ class SearchSource(WorkSource):
 
     Args:
         past: The draws of earlier runs, in order.
-        make: Returns the trials of a point; may raise `InputError` for values that are not valid in any recipe.
+        builder: Builds the trials of a point.
         log: The content of the search's log except the proposals.
         on_draw: Called with each trial that is handed out, and the name of its point.
         accelerator: The accelerator that its trials request.
@@ -49,7 +50,7 @@ class SearchSource(WorkSource):
         search: PlannedSearch,
         past: Sequence[Past],
         *,
-        make: Callable[[dict[str, Any]], tuple[TrialSpec, ...]],
+        builder: TrialBuilder,
         work_of: Callable[[TrialSpec], Work],
         results: Location,
         log: SearchLog,
@@ -58,7 +59,7 @@ class SearchSource(WorkSource):
     ) -> None:
         super().__init__(())
         self.search, self._settings = search, search.settings
-        self._make, self._make_work, self._on_draw = make, work_of, on_draw
+        self._builder, self._make_work, self._on_draw = builder, work_of, on_draw
         self._results, self._log, self._accelerator = results, log, accelerator
         self._maximize = self._settings.directions[0] == "maximize"
         self._sampler = Sampler(self._settings, search.space)
@@ -186,8 +187,8 @@ class SearchSource(WorkSource):
         for _ in range(MOST_REPEATS):
             draw = self._sampler.ask()
             try:
-                specs = self._make(draw.settings)
-            except InputError:
+                specs = self.search.trials(draw.settings, self._builder)
+            except InputError:  # the values are not valid in any recipe
                 impossible = True
                 self._proposals.append(Proposal(trial_id="", arm="", settings=draw.settings, drawn=draw.drawn))
                 self._sampler.tell(draw, "failed")
