@@ -15,9 +15,7 @@ from numpy.typing import NDArray
 from agrm_study.conformance.changed_options import changed_options
 from agrm_study.conformance.checks import Broken, must
 from agrm_study.execution.data.trainer_data import trainer_manifest
-from agrm_study.execution.trial.own_loss import training_loss
-from agrm_study.execution.trial.own_predictions import predicted_probabilities
-from agrm_study.execution.trial.own_weights import weights_file
+from agrm_study.execution.trial.own_results import predicted_probabilities, training_loss, weights_file
 from agrm_study.plan.own_stages import EPOCHS as EPOCHS_NAME
 from agrm_study.plan.own_stages import declaration
 from agrm_study.study.parts.loaded import overrides, own_class

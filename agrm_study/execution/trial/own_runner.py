@@ -15,9 +15,7 @@ from numpy.typing import NDArray
 from agrm_study.execution.data.trainer_data import checksum_of
 from agrm_study.execution.trial.checkpoints import BEST, ROLLING
 from agrm_study.execution.trial.own_checkpoint import STATE, OwnCheckpoint, packed_state, unpack_state
-from agrm_study.execution.trial.own_loss import training_loss
-from agrm_study.execution.trial.own_predictions import predicted_probabilities
-from agrm_study.execution.trial.own_weights import weights_file
+from agrm_study.execution.trial.own_results import predicted_probabilities, training_loss, weights_file
 from agrm_study.execution.trial.runner import RunnerContext, TrialRunner
 from agrm_study.execution.trial.work import Work
 from agrm_study.plan.trial import TrialSpec
