@@ -24,16 +24,13 @@ NODE_LIMIT = 100_000
 """Maximum number of values in a file, with aliases expanded (a few lines of nested aliases can expand to billions)."""
 
 _TAG = "tag:yaml.org,2002:"
-_RULES: tuple[tuple[str, str, str], ...] = (
-    ("null", r"~|null|Null|NULL|", "~nN\0"),
-    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
-    ("int", r"[-+]?[0-9]+", "-+0123456789"),
-    (
-        "float",
-        r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
-        "-+.0123456789",
-    ),
-)
+_RULES = {
+    "null": r"~|null|Null|NULL|",
+    "bool": r"true|True|TRUE|false|False|FALSE",
+    "int": r"[-+]?[0-9]+",
+    "float": r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
+}
+"""Forms of plain scalars by type; the first that matches applies, and any other scalar is text."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -51,11 +48,9 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
-for _name, _pattern, _first in _RULES:
+for _name, _pattern in _RULES.items():
     for _class in (_Loader, _Dumper):
-        _class.add_implicit_resolver(
-            _TAG + _name, re.compile(rf"^(?:{_pattern})$"), [c if c != "\0" else "" for c in _first]
-        )
+        _class.add_implicit_resolver(_TAG + _name, re.compile(rf"^(?:{_pattern})$"), None)
 
 
 @dataclass(frozen=True, slots=True)
