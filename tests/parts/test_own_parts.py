@@ -160,6 +160,11 @@ def test_a_part_that_cannot_be_used_is_refused_in_words(tmp_path: Path, change: 
         ags.load_study(write_study(tmp_path, parts=PARTS.replace(*change)))
 
 
+def test_annotations_in_the_file_of_a_part_are_evaluated_as_in_any_module(tmp_path: Path) -> None:
+    code = "def half(width: int) -> float: ...\n\n\nassert half.__annotations__ == {'width': int, 'return': float}\n"
+    assert ags.load_study(write_study(tmp_path, parts=f"{PARTS}\n\n{code}")).parts
+
+
 @pytest.mark.parametrize(
     ("entry", "words"),
     [("no.py", r"s\.yaml:\d+: `parts`: there is no such file"), ("no_such.module", "there is no such module")],

@@ -223,7 +223,7 @@ def _importable(source: PartSource) -> Iterator[str]:
         sys.modules.update(before)
 
 
-class _Finder(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
+class _Finder(importlib.abc.MetaPathFinder, importlib.abc.ExecutionLoader):
     """Finder and loader that import the modules of a source from its text."""
 
     def __init__(self, source: PartSource, modules: Mapping[str, tuple[str, bool]]) -> None:
@@ -234,18 +234,14 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
     ) -> ModuleSpec | None:
         if fullname not in self._modules:
             return None
-        name, package = self._modules[fullname]
-        spec = importlib.util.spec_from_loader(fullname, self, origin=_filename(self._source, name), is_package=package)
+        file, package = self.get_filename(fullname), self.is_package(fullname)
+        spec = importlib.util.spec_from_loader(fullname, self, origin=file, is_package=package)
+        assert spec is not None
+        spec.has_location = True  # the module gets a `__file__`
         return spec
 
-    def create_module(self, spec: ModuleSpec) -> None:
-        return None
-
-    def exec_module(self, module: ModuleType) -> None:
-        name, _ = self._modules[module.__spec__.name]  # type: ignore[union-attr]
-        file = _filename(self._source, name)
-        module.__file__ = file
-        exec(compile(self._source.files[name], file, "exec"), module.__dict__)  # noqa: S102 - the user's own code
+    def get_filename(self, fullname: str) -> str:
+        return _filename(self._source, self._modules[fullname][0])
 
     def get_source(self, fullname: str) -> str | None:
         return self._source.files[self._modules[fullname][0]] if fullname in self._modules else None
