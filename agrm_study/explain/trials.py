@@ -8,12 +8,12 @@ from typing import Any
 
 from agrm_study.plan.plan import read_cells
 from agrm_study.records.location import Location
+from agrm_study.records.no_results import no_results
 from agrm_study.records.part_sources import offer_kept_sources
 from agrm_study.records.reader import Ledger
 from agrm_study.records.removed_weights import why_without_weights
 from agrm_study.study.counted import some
 from agrm_study.study.errors import InputError, did_you_mean
-from agrm_study.study.no_results import no_results
 from agrm_study.study.own_trainer import require_shipped_trainer
 from agrm_study.study.recipe import Recipe
 from agrm_study.study.resolved import read_resolved

@@ -12,6 +12,7 @@ from agrm_study.export.scores import read_scores
 from agrm_study.plan.plan import Cell, parse_cells
 from agrm_study.records.integrity import check_weights
 from agrm_study.records.location import Location
+from agrm_study.records.no_results import no_results
 from agrm_study.records.part_sources import kept_source
 from agrm_study.records.reader import Ledger
 from agrm_study.records.removed_weights import why_without_weights
@@ -19,7 +20,6 @@ from agrm_study.statistics.classification import METRICS
 from agrm_study.statistics.part_scores import PartScores
 from agrm_study.study.counted import some
 from agrm_study.study.errors import InputError, did_you_mean
-from agrm_study.study.no_results import no_results
 from agrm_study.study.own_trainer import require_shipped_trainer
 from agrm_study.study.parts.names import source_of
 from agrm_study.study.parts.source import PartSource

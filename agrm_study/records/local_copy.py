@@ -11,9 +11,9 @@ from pyarrow import fs
 from agrm_study.records.evaluations import FILE as SET_FILE
 from agrm_study.records.evaluations import evaluation_folders
 from agrm_study.records.location import Location
+from agrm_study.records.no_results import no_results
 from agrm_study.records.schemas import SCHEMAS
 from agrm_study.study.errors import InputError
-from agrm_study.study.no_results import no_results
 from agrm_study.study.object_store import store_error_text
 from agrm_study.study.temporary import temporary_folder
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from agrm_study.records.location import Location
-from agrm_study.study.no_results import no_results
+from agrm_study.records.no_results import no_results
 from agrm_study.study.resolved import parse_resolved
 from agrm_study.study.study import Study
 

@@ -15,6 +15,7 @@ from agrm_study.records.analysis_log import FILE as ANALYSIS
 from agrm_study.records.analysis_log import analysis_changes
 from agrm_study.records.integrity import DIGESTS, broken_rows
 from agrm_study.records.location import Location
+from agrm_study.records.no_results import no_results
 from agrm_study.records.race_log import RaceLog
 from agrm_study.records.reader import Ledger, frame_of
 from agrm_study.records.search_log import read_logs, search_names
@@ -30,7 +31,6 @@ from agrm_study.report.study_info import ArmInfo, Planned, StudyInfo
 from agrm_study.study.analysis import analysis_settings
 from agrm_study.study.errors import InputError
 from agrm_study.study.merge import with_values
-from agrm_study.study.no_results import no_results
 from agrm_study.study.parts.use import with_full_names
 from agrm_study.study.recipe import Recipe
 from agrm_study.study.resolved import read_resolved

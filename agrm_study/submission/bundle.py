@@ -17,8 +17,8 @@ from typing import IO, Final
 
 from agrm_study import __version__
 from agrm_study.records.evaluations import EXTERNAL, ROBUSTNESS
+from agrm_study.records.no_results import no_results
 from agrm_study.study.errors import InputError
-from agrm_study.study.no_results import no_results
 from agrm_study.study.temporary import replacing, temporary_folder
 
 MANIFEST: Final = "bundle.json"

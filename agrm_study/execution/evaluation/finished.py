@@ -10,12 +10,12 @@ from typing import Any, Final
 from agrm_study.plan.plan import Cell, parse_cells
 from agrm_study.records.integrity import WEIGHTS, weights_digest
 from agrm_study.records.location import Location
+from agrm_study.records.no_results import no_results
 from agrm_study.records.patience import retry_storage
 from agrm_study.records.reader import Ledger
 from agrm_study.records.removed_weights import why_without_weights
 from agrm_study.study.counted import some
 from agrm_study.study.errors import InputError, did_you_mean
-from agrm_study.study.no_results import no_results
 from agrm_study.study.own_trainer import require_shipped_trainer
 from agrm_study.study.recipe import Recipe
 from agrm_study.study.resolved import parse_resolved

@@ -18,12 +18,12 @@ from agrm_study.execution.trial.heartbeat import Heartbeat
 from agrm_study.execution.trial.repeated_failures import held_trials, search_keeps_failing
 from agrm_study.plan.plan import Cell, parse_cells
 from agrm_study.records.location import Location
+from agrm_study.records.no_results import no_results
 from agrm_study.records.race_log import RaceLog
 from agrm_study.records.reader import Ledger, TrialState
 from agrm_study.records.search_log import SearchLog, read_logs, search_names
 from agrm_study.records.study_file import read_study
 from agrm_study.records.validation_scores import read_metric
-from agrm_study.study.no_results import no_results
 from agrm_study.study.reported import reported_in_record
 from agrm_study.study.study import Study
 
