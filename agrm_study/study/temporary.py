@@ -144,16 +144,19 @@ def private_folder() -> Path:
 def remove_abandoned(place: Path) -> None:
     """Remove files and folders of `replacing` and `folder_in` that killed processes left behind in a folder."""
     for path in _temporary(place):
-        with contextlib.suppress(OSError):
-            _remove_abandoned(path, path.lstat())
+        with contextlib.suppress(OSError), _abandoned(path) as unowned:
+            if unowned and path.is_dir():
+                shutil.rmtree(path)
+            elif unowned:
+                path.unlink()
 
 
 def abandoned(place: Path) -> list[Path]:
     """Files and folders that `remove_abandoned` would remove."""
     found = []
     for path in _temporary(place):
-        with contextlib.suppress(OSError):
-            if _is_left(path, path.lstat()):
+        with contextlib.suppress(OSError), _abandoned(path) as unowned:
+            if unowned:
                 found.append(path)
     return found
 
@@ -167,20 +170,15 @@ def _temporary(place: Path) -> list[Path]:
         return []
 
 
-def _is_left(path: Path, about: os.stat_result) -> bool:
-    if stat.S_ISREG(about.st_mode):
+@contextlib.contextmanager
+def _abandoned(path: Path) -> Iterator[bool]:
+    """Whether the owner of a file or folder no longer exists; in the block, no other process can lock the file."""
+    mode = path.lstat().st_mode
+    if stat.S_ISREG(mode):
         with _unowned(path) as unowned:
-            return unowned
-    return stat.S_ISDIR(about.st_mode) and is_abandoned(path)
-
-
-def _remove_abandoned(path: Path, about: os.stat_result) -> None:
-    if stat.S_ISREG(about.st_mode):
-        with _unowned(path) as unowned:
-            if unowned:
-                path.unlink()
-    elif stat.S_ISDIR(about.st_mode) and is_abandoned(path):
-        shutil.rmtree(path)
+            yield unowned
+    else:
+        yield stat.S_ISDIR(mode) and is_abandoned(path)
 
 
 @contextlib.contextmanager
