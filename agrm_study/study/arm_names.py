@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -33,9 +34,7 @@ SYMBOLS: dict[str, str] = {
 def symbols(names: Sequence[str]) -> dict[str, str]:
     """A short, unique name for each factor; if two would be equal, a longer part of the dotted name is used."""
     chosen = {name: SYMBOLS.get(name, name.rsplit(".", 1)[-1]) for name in names}
-    counts: dict[str, int] = {}
-    for symbol in chosen.values():
-        counts[symbol] = counts.get(symbol, 0) + 1
+    counts = Counter(chosen.values())
     for name, symbol in chosen.items():
         if counts[symbol] > 1:
             chosen[name] = ".".join(name.split(".")[-2:]) if name not in SYMBOLS else symbol

@@ -82,9 +82,6 @@ class Problems:
         self._found: list[InputError] = []
         self._told: set[str] = set()
 
-    def __bool__(self) -> bool:
-        return bool(self._found)
-
     def __len__(self) -> int:
         return len(self._found)
 

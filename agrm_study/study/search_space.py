@@ -31,7 +31,7 @@ MAX_SEARCH_SEEDS = 100
 ROUNDING = 1e-6
 """Deviation from a whole number of steps that is attributed to rounding."""
 
-_LABELLED_VALUES: dict[str, Any] = {"anyOf": [{"type": "array", "minItems": 1}, {"type": "object", "minProperties": 1}]}
+LABELLED_SCHEMA: dict[str, Any] = {"anyOf": [{"type": "array", "minItems": 1}, {"type": "object", "minProperties": 1}]}
 
 
 class Condition(Section):
@@ -96,7 +96,7 @@ class Dimension(Section):
     choices: Annotated[
         tuple[tuple[str | None, Any], ...] | None,
         BeforeValidator(lambda value: None if value is None else read_labelled(value)),
-        WithJsonSchema(_LABELLED_VALUES),
+        WithJsonSchema(LABELLED_SCHEMA),
     ] = Field(default=None, alias="choice")
     """Values to choose from: a list, or a mapping `label: value`."""
     scale: Scale = "linear"

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, mod
 
 from agrm_study.study.errors import did_you_mean
 from agrm_study.study.resources import ArmResources, Resources
-from agrm_study.study.search_space import _LABELLED_VALUES, ArmTune, Condition, Search, Tune, When, read_labelled
+from agrm_study.study.search_space import LABELLED_SCHEMA, ArmTune, Condition, Search, Tune, When, read_labelled
 from agrm_study.study.section import Section, Seed
 from agrm_study.study.seeds import Seeds
 from agrm_study.study.splits import Splits
@@ -124,7 +124,7 @@ class Factor(Section):
     """One setting that a grid varies, in the long form."""
 
     values: Annotated[
-        tuple[tuple[str | None, Any], ...], BeforeValidator(read_labelled), WithJsonSchema(_LABELLED_VALUES)
+        tuple[tuple[str | None, Any], ...], BeforeValidator(read_labelled), WithJsonSchema(LABELLED_SCHEMA)
     ]
     """Values of the factor: a list, or a mapping `label: value`."""
     when: When = Field(default_factory=Condition)

@@ -8,20 +8,20 @@ from agrm_study.study.recipe import Recipe
 from agrm_study.study.section import Section
 
 
-def epoch_steps(clips: int, batch: int, fixed: int | None = None) -> int:
-    """Training steps per epoch: the fixed number, or one pass over the labelled clips.
+def epoch_steps(clips: int, batch: int) -> int:
+    """Training steps of one pass over the labelled clips.
 
     Args:
         clips: Number of labelled training clips.
         batch: Labelled clips per step (`batch.labelled`).
-        fixed: `steps_per_epoch`.
     """
-    return math.ceil(clips / batch) if fixed is None else fixed
+    return math.ceil(clips / batch)
 
 
 def steps_of(recipe: Recipe, clips: int) -> int:
-    """`epoch_steps` of a recipe for a given number of labelled training clips."""
-    return epoch_steps(clips, recipe.batch.labelled, recipe.steps_per_epoch)
+    """Training steps per epoch: the fixed number, or one pass over the given number of labelled training clips."""
+    fixed = recipe.steps_per_epoch
+    return epoch_steps(clips, recipe.batch.labelled) if fixed is None else fixed
 
 
 def policy_updates(recipe: Recipe, clips: int) -> float:

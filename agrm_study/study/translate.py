@@ -98,8 +98,9 @@ def _one(error: ErrorDetails, places: Places, model: type[BaseModel], prefix: st
         hint = did_you_mean(str(path[-1]), known)
         allowed = ", ".join(known) or None
     elif kind in ("value_error", "assertion_error"):
-        rule, allowed, hint, shown = _own(context.get("error"))
-        given = given if shown else None
+        raised = context.get("error")
+        own = raised if isinstance(raised, Rule) else Rule(str(raised))
+        rule, allowed, hint, given = own.rule, own.allowed, own.hint, given if own.show else None
     elif kind in ("too_short", "too_long"):
         rule = _length_rule(kind, context)
     elif kind == "missing" and isinstance(path[-1], int):
@@ -130,12 +131,6 @@ class Rule(ValueError):
     def __init__(self, rule: str, *, allowed: str | None = None, hint: str | None = None, show: bool = True) -> None:
         super().__init__(rule)
         self.rule, self.allowed, self.hint, self.show = rule, allowed, hint, show
-
-
-def _own(fault: object) -> tuple[str, str | None, str | None, bool]:
-    if isinstance(fault, Rule):
-        return fault.rule, fault.allowed, fault.hint, fault.show
-    return str(fault), None, None, True
 
 
 def _length_rule(kind: str, context: Mapping[str, Any]) -> str:

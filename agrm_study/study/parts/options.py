@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from agrm_study.study.options import OptionValues
 from agrm_study.study.section import Section
 
 
@@ -43,6 +42,3 @@ class HasOptions:
         """
         own = {name: value for name, value in values.items() if name in cls.Options.model_fields}
         return cls.Options.model_validate_json(json.dumps(own), strict=True)
-
-
-__all__ = ["HasOptions", "NoOptions", "OptionValues", "Options"]
