@@ -172,8 +172,3 @@ class Study:
     def folds(self) -> tuple[Fold | None, ...]:
         """The folds of the study, repeat by repeat; without folds, a single None."""
         return tuple(fold for fold, _ in self.divided(self.base))
-
-    @property
-    def divisions(self) -> int:
-        """Number of training runs per arm, task and seed: folds × repeats, or 1 for a single split."""
-        return 1 if self.splits is None else self.splits.folds * self.splits.repeats
