@@ -152,7 +152,7 @@ def _open(file: Path, names: Names) -> Loading:
         raise InputError("the study is empty", where=file, hint="It requires at least name, tasks, seeds and arms.")
     if not isinstance(document.value, dict):
         raise InputError("a study is a group of keys, `name: …`, `tasks: …`", where=file, line=document.line(()))
-    return Loading.of(document, file, names)
+    return Loading.of(document, names)
 
 
 def _open_values(value: Mapping[str, Any], names: Names) -> Loading:
@@ -164,7 +164,7 @@ def _open_values(value: Mapping[str, Any], names: Names) -> Loading:
             where=GIVEN,
             allowed="dicts with text keys, lists, text, numbers, True, False, None and paths",
         ) from None
-    return Loading.of(Document(plain, None, {}), None, names)
+    return Loading.of(Document(plain, None, {}), names)
 
 
 def _plain(value: Any) -> str:

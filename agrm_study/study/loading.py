@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Final
 
 from agrm_study.study.document import Document, KeyPath
@@ -42,7 +41,7 @@ class Loading:
     file: Path | None
     value: dict[str, Any]
     places: Places
-    names: Names = field(default_factory=lambda: MappingProxyType({}))
+    names: Names
     problems: Problems = field(default_factory=Problems)
     notes: list[str] = field(default_factory=list)
     tree: Tree = field(default_factory=dict)
@@ -56,11 +55,10 @@ class Loading:
         self.origins = Places(self.place)
 
     @staticmethod
-    def of(document: Document, file: Path | None, names: Names) -> Loading:
-        """The initial state, from a study file or from plain values."""
-        places = Places.of(document)
-        loading = Loading(file, dict(document.value), places, names)
-        places.default = loading.place
+    def of(document: Document, names: Names) -> Loading:
+        """The initial state, from a study file or from plain values, which have no source."""
+        loading = Loading(document.source, dict(document.value), Places.of(document), names)
+        loading.places.default = loading.place
         return loading
 
     @property
