@@ -7,17 +7,12 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from agrm_study.study.section import Count, Fraction, Section, Seed
+from agrm_study.study.section import Count, Fraction, Section, Seed, integer_as_text
 
 View = Annotated[int, Field(ge=-360, le=360)]
 
 
-def _as_text(value: object) -> object:
-    """Convert an integer, which YAML reads for an unquoted name such as 12, to text; other values are unchanged."""
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-
-
-SubjectId = Annotated[str, BeforeValidator(_as_text)]
+SubjectId = Annotated[str, BeforeValidator(integer_as_text)]
 
 
 class Synthetic(Section):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -18,6 +18,11 @@ Count = Annotated[int, Field(ge=0, le=MAX_COUNT)]
 Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
 Steps = Annotated[int, Field(ge=1, le=1_000_000)]
 BatchSize = Annotated[int, Field(ge=1, le=100_000)]
+
+
+def integer_as_text(value: Any) -> Any:
+    """Convert an integer, which YAML reads for an unquoted name such as 12, to text; other values are unchanged."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 class Section(BaseModel):

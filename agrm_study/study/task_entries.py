@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, Wit
 
 from agrm_study.study.errors import did_you_mean
 from agrm_study.study.labels import MAX_LABEL, plain_label
-from agrm_study.study.section import Section
+from agrm_study.study.section import Section, integer_as_text
 from agrm_study.study.tasks import (
     BUILT_IN,
     MAX_CLASSES,
@@ -28,15 +28,10 @@ NAME_PATTERN = rf"^[A-Za-z][A-Za-z0-9_-]{{0,{MAX_TASK_NAME - 1}}}$"
 _OWN = "`tasks: {NAME: {classes: {CLASS: [LABEL, …], …}}}` specifies a user-defined task."
 
 
-def _label(value: Any) -> Any:
-    """A label as text: YAML reads an unquoted 1 as a number."""
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-
-
 def _labels(value: Any) -> Any:
     """The labels of a class as a list; a single label may be given without brackets."""
     given = value if isinstance(value, list | tuple) else [value]
-    labels = tuple(_label(each) for each in given)
+    labels = tuple(map(integer_as_text, given))
     for label in labels:
         if not isinstance(label, str):
             raise Rule("must be a list of labels", allowed="[LABEL, …], each as text", hint="Quote the label.")
@@ -70,7 +65,7 @@ class TaskEntry(Section):
     )
     """Mapping from class names to labels of the manifest: 2 to 50 classes, in the order of tables and figures. Clips
     with other labels are ignored."""
-    positive: Annotated[str, BeforeValidator(_label)] | None = None
+    positive: Annotated[str, BeforeValidator(integer_as_text)] | None = None
     """The positive class of a two-class task; enables sensitivity, specificity, ROC and PR curves."""
     ordered: bool = False
     """Whether the classes are in ascending order; enables the loss `corn`, quadratic weighted kappa and mean absolute
@@ -128,32 +123,16 @@ def _tasks(entries: dict[str, TaskEntry]) -> dict[str, TaskEntry]:
     Raises:
         Rule: If an entry redefines a built-in task or has no classes, or two entries are equal.
     """
-    found: list[Task] = []
-    for task in tasks_of(entries).values():
-        for other in found:
+    tasks = list(tasks_of(entries).values())
+    for position, task in enumerate(tasks):
+        for other in tasks[:position]:
             if task.same_as(other):
                 raise Rule(
                     f"{other.name} and {task.name} have the same classes and would share all training runs",
                     hint="Keep one of the two.",
                     show=False,
                 )
-        found.append(task)
     return entries
-
-
-def _entry_problem(name: str, entry: TaskEntry) -> Rule | None:
-    if name in BUILT_IN and entry != TaskEntry():
-        return Rule(
-            f"{name} is a built-in task and cannot be changed",
-            hint="Choose a different name for your task.",
-            show=False,
-        )
-    if name not in BUILT_IN and entry.classes is None:
-        hint = did_you_mean(name, BUILT_IN) or _OWN
-        return Rule(
-            f"the task {name} requires classes", allowed=f"built-in: {', '.join(BUILT_IN)}", hint=hint, show=False
-        )
-    return None
 
 
 def tasks_of(entries: Mapping[str, TaskEntry]) -> dict[str, Task]:
@@ -164,10 +143,14 @@ def tasks_of(entries: Mapping[str, TaskEntry]) -> dict[str, Task]:
     """
     tasks: dict[str, Task] = {}
     for name, entry in entries.items():
-        if problem := _entry_problem(name, entry):
-            raise problem
-        if entry.classes is None:
+        if name in BUILT_IN:
+            if entry != TaskEntry():
+                rule = f"{name} is a built-in task and cannot be changed"
+                raise Rule(rule, hint="Choose a different name for your task.", show=False)
             tasks[name] = BUILT_IN[name]
+        elif entry.classes is None:
+            rule, allowed = f"the task {name} needs classes", f"built-in: {', '.join(BUILT_IN)}"
+            raise Rule(rule, allowed=allowed, hint=did_you_mean(name, BUILT_IN) or _OWN, show=False)
         else:
             tasks[name] = make_task(name, entry.classes, positive=entry.positive, ordered=entry.ordered)
     return tasks
