@@ -14,7 +14,7 @@ from agrm_study.study.document import KeyPath
 from agrm_study.study.drawn_layers import layer_dimensions, try_layers
 from agrm_study.study.errors import did_you_mean
 from agrm_study.study.loading import Loading
-from agrm_study.study.merge import Tree, build_recipe, check_memories, with_settings
+from agrm_study.study.merge import Tree, build_recipe, check_memories, with_values
 from agrm_study.study.problems import Place, Places, Problems
 from agrm_study.study.recipe import Recipe
 from agrm_study.study.search_space import Dimension
@@ -68,14 +68,13 @@ def build_arms(drafts: Sequence[ArmDraft], loading: Loading) -> list[Arm]:
             own: dict[KeyPath, Place] = {tuple(setting.name.split(".")): setting.place for setting in settings}
             places, prefix = Places(draft.place, own), f"arm {draft.name}: "
         check_memories(settings, loading.problems, prefix=prefix)
-        tree = with_settings(loading.tree, settings)
-        recipe = build(tree, places, loading, prefix=prefix)
+        values = {setting.name: setting.value for setting in settings}
+        recipe = build(with_values(loading.tree, values), places, loading, prefix=prefix)
         if recipe is not None:
-            values = MappingProxyType({setting.name: setting.value for setting in settings})
             arms.append(
                 Arm(
                     name=draft.name,
-                    settings=values,
+                    settings=MappingProxyType(values),
                     recipe=recipe,
                     accelerator=draft.accelerator,
                     seed_offset=draft.seed_offset,
@@ -114,14 +113,14 @@ def try_dimensions(
     before = len(loading.problems)
     single = [name for name in names if len(space[name].probes) == 1 and not space[name].when.required]
     for name in names:
-        always = [Setting(other, space[other].probes[0], places[other]) for other in single if other != name]
+        always = {other: space[other].probes[0] for other in single if other != name}
         for probe in space[name].probes:
-            laid = with_settings(merged, [*always, Setting(name, probe, places[name])])
+            laid = with_values(merged, always | {name: probe})
             build(laid, Places(places[name]), loading, prefix=prefix, check_layers=name not in together)
 
-    def recipe_of(settings: Sequence[Setting]) -> Recipe | None:
+    def recipe_of(values: Mapping[str, Any]) -> Recipe | None:
         return build_recipe(
-            with_settings(merged, settings), loading.origins, Problems(), loading.names, parts=loading.parts
+            with_values(merged, values), loading.origins, Problems(), loading.names, parts=loading.parts
         )
 
     if together and len(loading.problems) == before:

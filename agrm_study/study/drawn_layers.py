@@ -14,7 +14,6 @@ from agrm_study.study.loading import Loading
 from agrm_study.study.problems import Place
 from agrm_study.study.recipe import Recipe
 from agrm_study.study.search_space import Dimension
-from agrm_study.study.settings import Setting
 
 MOST_COMBINATIONS: Final = 1000
 """Maximum number of combinations that are checked in advance; larger spaces are not checked."""
@@ -35,7 +34,7 @@ def layer_dimensions(names: Sequence[str]) -> tuple[str, ...]:
 def try_layers(
     space: Mapping[str, Dimension],
     names: Sequence[str],
-    recipe_of: Callable[[Sequence[Setting]], Recipe | None],
+    recipe_of: Callable[[Point], Recipe | None],
     loading: Loading,
     *,
     at: KeyPath,
@@ -58,7 +57,7 @@ def try_layers(
     possible: list[Point] = []
     impossible: list[tuple[Point, InputError]] = []
     for point in points:
-        recipe = recipe_of([Setting(name, value, loading.places.find((*at, name))) for name, value in point.items()])
+        recipe = recipe_of(point)
         errors = frozen_layer_errors(recipe.model, loading.layers) if recipe is not None else []
         if errors:
             impossible.append((point, errors[0]))
