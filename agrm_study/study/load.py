@@ -36,7 +36,7 @@ from agrm_study.study.study import Study
 from agrm_study.study.task_entries import tasks_of
 from agrm_study.study.tasks import task_to_plain
 from agrm_study.study.translate import validated
-from agrm_study.study.tuning import check_tuning
+from agrm_study.study.tuning_checks import check_tuning
 
 PARTS = {"arms": "arm", "grid": "factor", "search": "dimension"}
 """The keys that define the varied settings, each with the singular noun for its entries."""
