@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.abc
 import importlib.util
 import inspect
+import pkgutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -135,8 +136,7 @@ def overrides(kind: str, name: str, method: str) -> bool:
 
 
 def _contract(kind: str) -> type:
-    module, _, attribute = KINDS[kind].contract.partition(":")
-    contract: type = getattr(importlib.import_module(module), attribute)
+    contract: type = pkgutil.resolve_name(KINDS[kind].contract)
     return contract
 
 

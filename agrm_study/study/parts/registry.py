@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import pkgutil
 from collections.abc import Iterator, Mapping
-from importlib import import_module
 from typing import Any
 
 from agrm_study.study.errors import InputError, did_you_mean
@@ -52,5 +52,4 @@ class Registry(Mapping[str, str]):
                 allowed=", ".join(self._shipped),
                 hint=did_you_mean(name, self._shipped),
             )
-        module, _, attribute = self._shipped[name].partition(":")
-        return getattr(import_module(module), attribute)
+        return pkgutil.resolve_name(self._shipped[name])
