@@ -294,7 +294,7 @@ class Training:
 
     @property
     def _average_selects(self) -> bool:
-        """Whether epochs are selected by the validation score of the averaged network (if it exists and is reported)."""
+        """Whether the validation score of the averaged network selects epochs (if it exists and is reported)."""
         return self._networks.average is not None and self.recipe.evaluate.network == "teacher"
 
     def _label_round(self, rounds: Rounds) -> None:
