@@ -161,7 +161,7 @@ KINDS = {
     ),
     "images with a frame rate": Kind(lambda lab: lab.images("normal/a", 4) and None, (), 1, 1, more=("--fps", "25")),
     "images beside a video": Kind(
-        lambda lab: lab.images("normal/a", 3).put("normal/1.mp4") and None, ("3 left out", "--fps"), 1, 1
+        lambda lab: lab.images("normal/a", 3).put("normal/1.mp4") and None, ("3 skipped", "--fps"), 1, 1
     ),
     "a table of paths and labels": csv(TWO, clips=2, subjects=2, labels=("genu_varum", "normal")),
     "a table without labels": csv("path\n1.mp4\n2.mp4\n", clips=2, subjects=2, labels=()),
