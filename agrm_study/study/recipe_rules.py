@@ -80,23 +80,25 @@ def _check_unlabelled_passes(recipe: Recipe, note: Callable[..., None]) -> None:
     if ssl.method == "mean_teacher" or ssl.pseudo.mode == "off":
         return
     if in_rounds and ssl.threshold.policy == "relative":
-        rule = "needs the labelled clips of each step, so ssl.pseudo.mode must be online"
+        rule = "requires the labelled clips of each step, so ssl.pseudo.mode must be online"
         note(rule, "ssl.threshold.policy", "ssl.pseudo.mode", given="relative")
     if in_rounds and ssl.threshold.alignment == "predictions":
-        rule = "needs the labelled clips of each step, so ssl.pseudo.mode must be online"
+        rule = "requires the labelled clips of each step, so ssl.pseudo.mode must be online"
         note(rule, "ssl.threshold.alignment", "ssl.pseudo.mode", given="predictions")
     if ssl.pseudo.uncertainty == "none":
         return
     if in_rounds:
-        note("needs ssl.pseudo.mode online", "ssl.pseudo.uncertainty", "ssl.pseudo.mode", given=ssl.pseudo.uncertainty)
+        note(
+            "requires ssl.pseudo.mode online", "ssl.pseudo.uncertainty", "ssl.pseudo.mode", given=ssl.pseudo.uncertainty
+        )
     elif ssl.pseudo.uncertainty == "views" and ssl.method == "pseudo_label":
-        rule = "needs two views of an unlabelled clip, but the method pseudo_label uses one"
+        rule = "requires two views of an unlabelled clip, but the method pseudo_label uses one"
         note(rule, "ssl.pseudo.uncertainty", "ssl.method", given="views", allowed="the methods agrm and fixmatch")
     elif ssl.pseudo.uncertainty == "dropout" and not recipe.has_teacher:
-        rule = f"needs a teacher, but the method {ssl.method} has none"
+        rule = f"requires a teacher, but the method {ssl.method} has none"
         note(rule, "ssl.pseudo.uncertainty", "ssl.method", given="dropout", allowed="views, or the method agrm")
     elif ssl.pseudo.uncertainty == "dropout" and recipe.model.dropout == 0:
-        rule = "needs model.dropout above 0: without dropout, all passes are equal"
+        rule = "requires model.dropout above 0: without dropout, all passes are equal"
         note(rule, "ssl.pseudo.uncertainty", "model.dropout", given="dropout")
 
 

@@ -149,7 +149,7 @@ def tasks_of(entries: Mapping[str, TaskEntry]) -> dict[str, Task]:
                 raise Rule(rule, hint="Choose a different name for your task.", show=False)
             tasks[name] = BUILT_IN[name]
         elif entry.classes is None:
-            rule, allowed = f"the task {name} needs classes", f"built-in: {', '.join(BUILT_IN)}"
+            rule, allowed = f"the task {name} requires classes", f"built-in: {', '.join(BUILT_IN)}"
             raise Rule(rule, allowed=allowed, hint=did_you_mean(name, BUILT_IN) or _OWN, show=False)
         else:
             tasks[name] = make_task(name, entry.classes, positive=entry.positive, ordered=entry.ordered)
