@@ -1,4 +1,4 @@
-"""Files with parts of a user's own, for tests."""
+"""Files with user-defined parts, for tests."""
 
 from __future__ import annotations
 

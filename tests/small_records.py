@@ -1,4 +1,4 @@
-"""Records of a few rows, for tests of the ledger."""
+"""A few rows of records, for tests of the ledger."""
 
 from __future__ import annotations
 

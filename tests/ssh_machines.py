@@ -1,4 +1,4 @@
-"""Machines that reach each other by ssh: namespaces of this one, each with an sshd, a home and a /tmp.
+"""Machines that reach each other by ssh: namespaces of this machine, each with its own sshd, home and /tmp.
 
 Everything lives in one process namespace, whose first process ends when the test's end of a pipe is closed.
 """

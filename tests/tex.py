@@ -1,4 +1,4 @@
-"""A TeX engine, for tests of what is written as LaTeX."""
+"""A TeX engine, for tests of LaTeX output."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A study for tests that disturb one: real trainings on real files, a few seconds each."""
+"""A study for disturbance tests: real training runs on real files, a few seconds each."""
 
 from __future__ import annotations
 

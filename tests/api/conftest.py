@@ -1,4 +1,4 @@
-"""A small results folder, created once, in a separate working folder."""
+"""A small results folder, created once, in a separate working directory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Results read from Python equal those that the report writes."""
+"""Results read from Python equal those in the report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The GPU benchmark on a machine without a GPU: what it measures and what it reports as not run."""
+"""The GPU benchmark on a machine without a GPU: measured rows, and rows reported as not run."""
 
 from __future__ import annotations
 

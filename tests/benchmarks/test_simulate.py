@@ -1,4 +1,4 @@
-"""Bookkeeping of the simulated cluster that the benchmark figures are based on."""
+"""Bookkeeping of the simulated cluster on which the benchmark results are based."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A study of real, tiny trainings, its undisturbed result, and the command that runs it."""
+"""A study of real, tiny training runs, its undisturbed result, and the command that runs it."""
 
 from __future__ import annotations
 

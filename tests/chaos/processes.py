@@ -1,4 +1,4 @@
-"""Processes that descend from those a test started, and that it may kill.
+"""Descendant processes of a test, which it may kill.
 
 A test becomes the subreaper of its descendants, so that an orphan stays in its tree. Nothing outside it is touched.
 """

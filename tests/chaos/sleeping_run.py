@@ -1,4 +1,4 @@
-"""A joined run in this process of trials that sleep, as `python sleeping_run.py RESULTS ARMS SEEDS`.
+"""A joined run, in this process, of trials that sleep: `python sleeping_run.py RESULTS ARMS SEEDS`.
 
 The plan, the claims, the checkpoints and the records are real; only data and training are not, so that 30 runs fit on
 a small machine. ``script.json`` in the results folder says how long an epoch takes; leases expire after

@@ -1,4 +1,4 @@
-"""A run that is interrupted at any moment of its start ends soon and leaves nothing behind.
+"""A run that is interrupted at any moment of its start ends promptly and leaves nothing behind.
 
 The command gets a SIGINT or SIGHUP at a random time between its first line and some time after its first worker has
 begun (seeded: ``CHAOS_SEED``; as often as ``CHAOS_INTERRUPTS`` says). It must end within a minute and leave nothing

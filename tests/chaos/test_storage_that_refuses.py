@@ -1,4 +1,4 @@
-"""Messages and kept results of `run` when the results cannot be written.
+"""Messages and saved results of `run` when the results cannot be written.
 
 A small tmpfs (mounted by root; skipped for others) holds the results of a study with real training runs.
 

@@ -1,4 +1,4 @@
-"""Invalid command lines: one message that says what to do, exit code 2, and no traceback."""
+"""Invalid command lines: one message that states what to do, exit code 2, and no traceback."""
 
 from __future__ import annotations
 

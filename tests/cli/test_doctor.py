@@ -1,4 +1,4 @@
-"""`doctor` finds what would stop a study and says how to fix it."""
+"""`doctor` finds problems that would stop a study and states how to fix them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_every_finding_that_is_a_problem_says_what_to_do(tmp_path: Path) -> None
     done = CliRunner().invoke(app, ["doctor", str(tmp_path / "file")], standalone_mode=False)
     assert done.return_value == 1
     (line,) = [line for line in done.stdout.splitlines() if line.startswith("problem")]
-    assert "is a file -> Choose another folder." in line
+    assert "is a file -> Choose a different folder." in line
 
 
 def test_both_decoders_read_the_video_that_was_drawn(tmp_path: Path) -> None:

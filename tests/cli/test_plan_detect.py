@@ -1,4 +1,4 @@
-"""`plan --detect`: designs from finished trials or from assumptions, and what would settle a difference."""
+"""`plan --detect`: designs from finished trials or from assumptions, and what is needed to detect a difference."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""The end of `run`: tables, then the answer and its page as the last lines, then the notification."""
+"""The end of `run`: tables, then the answer and the page as the last lines, then the notification."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""Terminals without Greek letters, a full disk behind stdout, a deleted working folder: at most one message."""
+"""Terminals without Greek letters, a full disk behind stdout, a deleted working directory: at most one message."""
 
 from __future__ import annotations
 

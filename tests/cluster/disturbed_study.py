@@ -1,4 +1,4 @@
-"""A study of real, tiny trainings, its undisturbed results, and its execution on a cluster."""
+"""A study of real, tiny training runs, its undisturbed results, and its execution on a cluster."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An emulator of Google's storage that also lists folder markers, which Arrow needs, and creates conditionally.
+"""Emulator of Google Cloud Storage that also lists folder markers, as Arrow requires, and creates conditionally.
 
 `python google_storage.py PORT`. Google's own testbench, which is not on PyPI, lists them too.
 """

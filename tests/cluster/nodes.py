@@ -1,4 +1,4 @@
-"""Ray nodes of a test, on the loopback interface, each in a process that can be killed."""
+"""Ray nodes of a test on the loopback interface, each in a process that can be killed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Buckets in S3 or Google's storage for tests, from servers that keep nothing after the test."""
+"""Buckets in S3 or Google Cloud Storage for tests, from servers that store nothing after the test."""
 
 from __future__ import annotations
 

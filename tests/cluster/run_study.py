@@ -1,4 +1,4 @@
-"""Runs a study as `agrm-study run` does, with trials on the CPU whatever they hold, and frequent checkpoints.
+"""Runs a study like `agrm-study run`, but with all trials on the CPU and frequent checkpoints.
 
 `python run_study.py '{"study": …, "results": …, "address": …, …}'`: the other keys are fields of `RunOptions`.
 """

@@ -1,4 +1,4 @@
-"""All commands treat a study in a bucket, interrupted and resumed, as they treat one in a folder."""
+"""All commands treat a study in a bucket, interrupted and resumed, like a study in a folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each arm runs on the type of GPU that it names; a type that no node has is refused."""
+"""Each arm runs on the type of GPU that it specifies; a type that no node has is refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A cluster that cannot run a study is refused at once, with exit code 2 and one message that gives the reason."""
+"""A cluster that cannot run a study is refused immediately, with exit code 2 and one message that states the reason."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A backbone, a threshold policy and a table of the user's own run from an installed wheel on two nodes."""
+"""A user-defined backbone, threshold policy and table run from an installed wheel on two nodes."""
 
 from __future__ import annotations
 

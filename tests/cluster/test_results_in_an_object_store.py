@@ -1,4 +1,4 @@
-"""Studies with results in S3 or Google's storage: run, resume, report, and a server that stops responding."""
+"""Studies with results in S3 or Google Cloud Storage: run, resume, report, and a server that stops responding."""
 
 from __future__ import annotations
 

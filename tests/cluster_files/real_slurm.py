@@ -1,4 +1,4 @@
-"""A real SLURM for tests: a controller and some nodes, in namespaces of this machine.
+"""A real SLURM for tests: a controller and several nodes, in namespaces of this machine.
 
 Each node has processes, a network address, a host name and a /tmp of its own; other files are shared, as on a cluster.
 Everything lives in one process namespace, whose first process ends when the test's end of a pipe is closed.

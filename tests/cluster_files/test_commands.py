@@ -1,4 +1,4 @@
-"""Every command and file named in the launch files and on the cluster page exists."""
+"""Every command and file mentioned in the launch files and on the cluster page exists."""
 
 from __future__ import annotations
 

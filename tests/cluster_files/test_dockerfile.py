@@ -1,4 +1,4 @@
-"""The image follows good practice: a pinned base, an ordinary user, packages from the package index alone."""
+"""The image follows good practice: a pinned base, an ordinary user, packages only from the package index."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The files for on-premises machines, Amazon and Google are valid input of `ray up`."""
+"""The files for on-premises machines, Amazon and Google are valid input for `ray up`."""
 
 from __future__ import annotations
 

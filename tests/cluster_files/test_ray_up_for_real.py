@@ -1,4 +1,4 @@
-"""`ray up` starts Ray on machines that are reached by ssh, and a study runs on all of them.
+"""`ray up` starts Ray on machines reached by ssh, and a study runs on all of them.
 
 The machines are namespaces of this one. This environment replaces what the file installs on each machine; all other
 steps are executed as written.

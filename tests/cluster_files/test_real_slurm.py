@@ -1,4 +1,4 @@
-"""A study on a real SLURM gives the tables of an undisturbed run: warned, cancelled, or with a node that dies."""
+"""A study on a real SLURM gives the tables of an undisturbed run if it is warned, cancelled, or loses a node."""
 
 from __future__ import annotations
 

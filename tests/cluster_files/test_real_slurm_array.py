@@ -1,4 +1,4 @@
-"""A study that an array of jobs shares on a real SLURM gives the tables of an undisturbed run."""
+"""A study shared by an array of jobs on a real SLURM gives the tables of an undisturbed run."""
 
 from __future__ import annotations
 

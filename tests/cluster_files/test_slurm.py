@@ -1,4 +1,4 @@
-"""The SLURM script runs a study on two nodes, stops at SLURM's warning, and resumes when it is started again.
+"""The SLURM script runs a study on two nodes, stops at SLURM's warning, and resumes when it is restarted.
 
 `slurm_stub/` replaces SLURM; Ray, the study and its trials are real, in a network of their own.
 """

@@ -1,4 +1,4 @@
-"""One contract for the shipped trainer and for a user's own: the same checks, run through `TrialRunner`.
+"""One contract for the built-in and a user-defined trainer: the same checks, run through `TrialRunner`.
 
 The contract is that of `docs/your_own.md`: samples with ids, labels and groups; start or resume in a folder; one epoch;
 save; an outcome with predictions per subject for the parts of the split.

@@ -1,4 +1,4 @@
-"""Every shipped part passes the checks of its kind; the same checks detect defects of a user's own part."""
+"""Every built-in part passes the checks of its kind; the same checks detect defects of a user-defined part."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every figure computes an info value first and draws it second, with equal bytes each time, also for sparse data."""
+"""Every figure computes an info value first and draws it second, with identical bytes, also for sparse data."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""Every hook reports the content of the records without duplicates, follows changes, and names what is missing."""
+"""Every hook reports the content of the records without duplicates, follows changes, and reports missing trials."""
 
 import importlib.util
 import subprocess

@@ -1,4 +1,4 @@
-"""Listing the names of parts does not import torch; an unknown name is refused with the known ones."""
+"""Listing the names of parts does not import torch; the message for an unknown name lists the known ones."""
 
 from __future__ import annotations
 

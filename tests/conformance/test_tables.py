@@ -1,4 +1,4 @@
-"""Every table is made from complete and from sparse records, in every format, equal each time."""
+"""Every table is created from complete and from sparse records, in every format, identical each time."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""The documentation: built without a warning, and its statements about the code checked against the code."""
+"""The documentation builds without a warning, and its statements about the code are checked against the code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page on classes of one's own: its commands lead from folders of videos to a report."""
+"""The commands of the page "Your own classes" run in order, from folders of videos to a report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The parts and the study of the page "Your own …" pass their checks, run and report as documented."""
+"""The parts and the study of the page "Your own …" pass their checks, and run and report as documented."""
 
 from __future__ import annotations
 

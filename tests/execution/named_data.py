@@ -1,4 +1,4 @@
-"""The scripted runner, and data that its trials do not read, in place of prepared ones."""
+"""The scripted runner, and placeholders for prepared data, which its trials do not read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A runner that runs out of GPU memory on too small a share: ``needs.json`` in the results folder, arm → share."""
+"""A runner that runs out of GPU memory if its share is too small: ``needs.json`` in the results folder, arm → share."""
 
 from __future__ import annotations
 

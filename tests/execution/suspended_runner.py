@@ -1,4 +1,4 @@
-"""A runner whose training depends on its run, and that can be suspended while it saves its files."""
+"""A runner whose training depends on its run, and which can be suspended while it saves its files."""
 
 from __future__ import annotations
 

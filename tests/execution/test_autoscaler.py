@@ -1,4 +1,4 @@
-"""Interpretation of what Ray's two autoscalers report about a node that a trial would need."""
+"""Interpretation of what Ray's two autoscalers report about a node that a trial would require."""
 
 from __future__ import annotations
 

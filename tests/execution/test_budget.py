@@ -1,4 +1,4 @@
-"""Limits in time and GPU-hours: what may start, what is saved, what is left and how a run ends."""
+"""Limits in time and GPU-hours: which trials start, what is saved, what remains, and how a run ends."""
 
 from __future__ import annotations
 

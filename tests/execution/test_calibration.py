@@ -1,4 +1,4 @@
-"""Steps are timed once per shape, in a separate process whose failure is reported and not raised."""
+"""Steps are timed once per shape, in a separate process whose failure is reported rather than raised."""
 
 from __future__ import annotations
 

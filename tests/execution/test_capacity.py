@@ -1,4 +1,4 @@
-"""Number of trials that fit onto nodes, also while the cluster changes."""
+"""Number of trials that fit on nodes, also while the cluster changes."""
 
 from __future__ import annotations
 

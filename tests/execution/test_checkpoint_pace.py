@@ -1,4 +1,4 @@
-"""Checkpoints are written at the requested interval, and less often where they are slow."""
+"""Checkpoints are written at the requested interval, and less often if they are slow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`clean` removes what no table or resume needs, and nothing else."""
+"""`clean` removes exactly the files that neither tables nor resumed runs need."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A search keeps to its constraints, and draws with any sampler of Optuna, whole or in two runs."""
+"""A search respects its constraints, with any sampler of Optuna, in one run or in two."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Corruptions of clips: what each does to the pixels, by severity, and that it is the same each time."""
+"""Corruptions of clips: their effect on the pixels, by severity, and their reproducibility."""
 
 import re
 

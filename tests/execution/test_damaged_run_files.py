@@ -1,4 +1,4 @@
-"""Files that execution reads may hold anything: a study still runs, and its status can be read."""
+"""Files read during execution may have any content: a study still runs, and its status can be read."""
 
 from __future__ import annotations
 

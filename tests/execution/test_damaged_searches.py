@@ -1,4 +1,4 @@
-"""Search trials whose records are lost or damaged run again, and the search decides as before."""
+"""Search trials whose records are lost or damaged run again, and the search makes the same decisions."""
 
 from __future__ import annotations
 

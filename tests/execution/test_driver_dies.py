@@ -1,4 +1,4 @@
-"""A run survives the death of its driver process and its Ray, and ends when it should."""
+"""A run survives the death of its driver process and its Ray instance, and ends when it should."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A driver process answers requests, and leaves nothing behind after its own end or its run's."""
+"""A driver process handles requests, and leaves nothing behind after it or its run has ended."""
 
 from __future__ import annotations
 

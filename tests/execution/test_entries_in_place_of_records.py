@@ -1,4 +1,4 @@
-"""A folder or a dangling link in the place of a record is replaced by the run that makes the record again."""
+"""A folder or a dangling link at the path of a record is replaced by the run that recreates the record."""
 
 from __future__ import annotations
 

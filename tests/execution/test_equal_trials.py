@@ -1,4 +1,4 @@
-"""An equal trial of a neighbouring study is reused, complete, and never run twice."""
+"""An equal trial of a neighbouring study is reused completely, and never run twice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`evaluate`: finished trials on an external set and on corrupted copies, with records of their own."""
+"""`evaluate`: finished trials on an external set and on corrupted copies, with separate records."""
 
 import dataclasses
 import json

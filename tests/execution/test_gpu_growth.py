@@ -1,4 +1,4 @@
-"""A trial that runs out of GPU memory is retried on a larger share, only as often as that can help."""
+"""A trial that runs out of GPU memory is retried with a larger share, only as often as that can help."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A joined run that is suspended just before it writes, and wakes up after another run has taken its trial.
+"""A joined run that is suspended just before it writes, and resumes after another run has taken over its trial.
 
 Between the check that its run was not declared dead and the write, no storage can stop it. What it then writes is of
 one training run, or is found to be damaged: numbers of two training runs are never mixed unnoticed.

@@ -1,4 +1,4 @@
-"""A claim has one holder, and nobody who renews itself loses it, whatever the clocks of the runs show."""
+"""A claim has one holder, and a run that renews its lease never loses it, whatever the clocks of the runs show."""
 
 from __future__ import annotations
 

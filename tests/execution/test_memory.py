@@ -1,4 +1,4 @@
-"""Memory limits and OOM kills are read from the files of Linux, for every kind of container."""
+"""Memory limits and OOM kills are read from Linux files, for every kind of container."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Before memory runs out the largest worker is ended, and its trial's failure is classified as out of memory."""
+"""Before memory is exhausted, the largest worker is stopped, and its trial's failure is classified as out of memory."""
 
 from __future__ import annotations
 

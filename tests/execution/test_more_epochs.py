@@ -1,4 +1,4 @@
-"""Trials that have more epochs than finished ones are recognised by the identities of the shorter ones."""
+"""Trials that extend finished ones to more epochs are recognised by the identities of the shorter ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lost predictions of a finished trial: recomputed from its saved weights, or trained again if that is not exact."""
+"""Lost predictions of a finished trial are recomputed from its saved weights, or by retraining if that is not exact."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A cluster whose nodes differ is refused, with every node and every difference named."""
+"""A cluster whose nodes differ is refused; the message lists every node and every difference."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The data of a study are created, checked and named before its first trial, and a real trial runs on them."""
+"""The data of a study are created, checked and fingerprinted before its first trial, and a real trial runs on them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A race runs only the trials that it needs, and decides alike however often it is interrupted."""
+"""A race runs only the trials that it needs, and makes the same decisions however often it is interrupted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Internal names of Ray that the package uses, which Ray may change without notice, read from syntax trees."""
+"""Internal names of Ray that the package uses and Ray may change without notice, read from syntax trees."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ray's private folder: short enough for its sockets, closed to others, removed only after its owner has ended."""
+"""Ray's private folder: short enough for its sockets, inaccessible to others, removed only after its owner ended."""
 
 from __future__ import annotations
 

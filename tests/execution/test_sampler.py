@@ -1,4 +1,4 @@
-"""Points are drawn from the distributions that a study file states, and only where their conditions hold."""
+"""Points are sampled from the distributions in a study file, and conditions are respected."""
 
 from __future__ import annotations
 

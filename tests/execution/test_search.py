@@ -1,4 +1,4 @@
-"""A search draws, prunes, resumes and promotes as its study file says, and never reads the test part."""
+"""A search samples, prunes, resumes and promotes as specified in its study file, and never reads the test part."""
 
 from __future__ import annotations
 

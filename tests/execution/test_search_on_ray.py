@@ -1,4 +1,4 @@
-"""A search on Ray Tune equals the inline one, prunes between two epochs, and survives a killed worker."""
+"""A search on Ray Tune equals an inline search, prunes between epochs, and survives a killed worker."""
 
 from __future__ import annotations
 

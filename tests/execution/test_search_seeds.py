@@ -1,4 +1,4 @@
-"""A point of a search may have several seeds: its objective is their mean, and hopeless points end early."""
+"""A point of a search may have several seeds: its objective is their mean, and unpromising points end early."""
 
 from __future__ import annotations
 

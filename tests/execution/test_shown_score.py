@@ -1,4 +1,4 @@
-"""Every reader of a validation score shows that of the network that the study reports."""
+"""Every reader of a validation score returns the score of the network that the study reports."""
 
 from __future__ import annotations
 

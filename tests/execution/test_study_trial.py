@@ -1,4 +1,4 @@
-"""Tune counts what a study needs to be counted, and keeps no state that is never read."""
+"""Tune counts what a study requires, and stores no state that is never read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a study's tasks and the labels of its data must have in common, told before anything runs."""
+"""Consistency of a study's tasks and the labels of its data, checked before anything runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A worker with other package versions refuses to train, without harm to the study."""
+"""A worker with different package versions refuses to train, without harm to the study."""
 
 from __future__ import annotations
 

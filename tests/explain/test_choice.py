@@ -1,4 +1,4 @@
-"""The explained clips are those that the selection rule names."""
+"""The explained clips are those that the selection rule specifies."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""`explain` on a finished study: pictures and a table, or one clear message where that is impossible."""
+"""`explain` on a finished study: figures and a table, or one clear message if that is impossible."""
 
 import json
 import shutil

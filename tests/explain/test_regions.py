@@ -1,4 +1,4 @@
-"""Regions lie where the box says, whatever the store keeps of a frame."""
+"""Regions are located relative to the box, regardless of which part of a frame the store contains."""
 
 from pathlib import Path
 

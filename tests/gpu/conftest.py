@@ -1,4 +1,4 @@
-"""The tests of this folder need a GPU; without one they are skipped, each with the reason."""
+"""The tests of this folder require a GPU; without one they are skipped, each with the reason."""
 
 from __future__ import annotations
 

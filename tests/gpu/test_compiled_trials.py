@@ -1,4 +1,4 @@
-"""Compiled trials of one worker, one after the other, on a GPU."""
+"""Consecutive compiled trials of one worker on a GPU."""
 
 from __future__ import annotations
 

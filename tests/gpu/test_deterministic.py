@@ -1,4 +1,4 @@
-"""`deterministic: true` on a GPU: equal trainings end bit for bit alike, also when they are resumed."""
+"""`deterministic: true` on a GPU: equal training runs are bit-identical, also if they are resumed."""
 
 from __future__ import annotations
 

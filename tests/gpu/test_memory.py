@@ -1,4 +1,4 @@
-"""Exhausted GPU memory: each form in which CUDA reports it, measuring a step, and the growth of a trial's share."""
+"""Exhausted GPU memory: every form in which CUDA reports it, measurement of a step, and growth of a trial's share."""
 
 from __future__ import annotations
 

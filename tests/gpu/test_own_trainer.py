@@ -1,4 +1,4 @@
-"""A trainer of a study's own on a GPU."""
+"""A user-defined trainer on a GPU."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Studies on one GPU: several trials at once on one card, and a run that resumes a trial which it interrupted."""
+"""Studies on one GPU: several concurrent trials, and a run that resumes an interrupted trial."""
 
 from __future__ import annotations
 

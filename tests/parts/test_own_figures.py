@@ -1,4 +1,4 @@
-"""Figures of a user's own: drawn by a run, stored afterwards; two studies never mix their parts."""
+"""User-defined figures: drawn by a run and stored; two studies never mix their parts."""
 
 from __future__ import annotations
 

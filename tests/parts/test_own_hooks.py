@@ -1,4 +1,4 @@
-"""Hooks of a user's own: checked like shipped parts, and used by `log`."""
+"""User-defined hooks: checked like built-in parts, and used by `log`."""
 
 from __future__ import annotations
 

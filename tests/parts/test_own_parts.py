@@ -1,4 +1,4 @@
-"""Parts of a user's own: read from a file beside the study, identified by their code, with their own options."""
+"""User-defined parts: read from a file next to the study, identified by their code, with their own options."""
 
 from __future__ import annotations
 

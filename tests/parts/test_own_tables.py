@@ -1,4 +1,4 @@
-"""Tables and figures of a user's own: created by a run, stored afterwards, regenerated only on request."""
+"""User-defined tables and figures: created by a run and stored, regenerated only on request."""
 
 from __future__ import annotations
 

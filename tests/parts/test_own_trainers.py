@@ -1,4 +1,4 @@
-"""Trainers of a user's own: planned, run, resumed and reported like the shipped one."""
+"""User-defined trainers: planned, run, resumed and reported like the built-in trainer."""
 
 from __future__ import annotations
 

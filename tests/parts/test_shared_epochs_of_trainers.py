@@ -1,4 +1,4 @@
-"""Trainers of a user's own that declare shared epochs, and that keep weights."""
+"""User-defined trainers that declare shared epochs, and that save weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a limit buys, by hand."""
+"""Trials that finish within a limit, against values computed by hand."""
 
 import pytest
 

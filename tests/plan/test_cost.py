@@ -1,4 +1,4 @@
-"""The cost of missing trials is estimated from measured ones, and not stated without measurements."""
+"""The cost of missing trials is estimated from measured ones, and not stated if there are no measurements."""
 
 from __future__ import annotations
 

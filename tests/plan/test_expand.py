@@ -1,4 +1,4 @@
-"""Expansion into trials: every cell has one, equal ones run once, and the order fills all arms evenly."""
+"""Expansion into trials: every cell has one, equal trials run once, and the order fills all arms evenly."""
 
 from __future__ import annotations
 

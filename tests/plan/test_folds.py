@@ -1,4 +1,4 @@
-"""Trials of a study with folds: one per fold, and those of fold 0 are those of the study without folds."""
+"""Trials of a study with folds: one per fold; those of fold 0 equal those of the study without folds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `plan` says about folds of whole sites, and about data that do not allow them."""
+"""Output of `plan` about folds of whole sites, and about data that do not allow them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The time of a trial is that of an epoch of such trials times the epochs that they took."""
+"""The time of a trial is the time of an epoch of such trials multiplied by their number of epochs."""
 
 from __future__ import annotations
 

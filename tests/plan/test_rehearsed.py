@@ -1,4 +1,4 @@
-"""Timed steps are converted to hours by counting a trial's steps, windows and own epochs."""
+"""Timed steps are converted to hours by counting the steps, windows and epochs of a trial."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`data.remainder`: when it acts, and what it makes of a data set without unlabelled clips."""
+"""`data.remainder`: when it has an effect, and its effect on a data set without unlabelled clips."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Of several creators of a file exactly one succeeds, and storage that cannot promise this is recognised."""
+"""Exactly one of several creators of a file succeeds, and storage that cannot guarantee this is recognised."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ledger holds what was written, complete, once, and in spite of damage."""
+"""The ledger contains exactly what was written, without duplicates, and in spite of damage."""
 
 from __future__ import annotations
 

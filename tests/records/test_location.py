@@ -1,4 +1,4 @@
-"""A location names the same place on every machine, and nothing is written where its disk is missing."""
+"""A location refers to the same place on every machine, and nothing is written if its disk is missing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Records of an older schema version are read in today's form, and stay unchanged on disk."""
+"""Records of an older schema version are converted when read, and remain unchanged on disk."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A validation score is that of the judged network, epoch by epoch."""
+"""A validation score belongs to the evaluated network, epoch by epoch."""
 
 from __future__ import annotations
 

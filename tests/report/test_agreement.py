@@ -1,4 +1,4 @@
-"""When the table of agreement is made, and for which tasks it shows kappa and mean absolute error."""
+"""The table of agreement: when it is created, and for which tasks it shows kappa and mean absolute error."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Damage of every kind to a finished study: refused, marked beside the number, or without effect."""
+"""Damage of every kind to a finished study is refused, reported next to the number, or without effect."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""An arm that only averages its weights, in the ablation and where a network is named."""
+"""An arm that only averages its weights, in the ablation and wherever a network is specified."""
 
 from __future__ import annotations
 

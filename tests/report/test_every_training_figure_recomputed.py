@@ -1,4 +1,4 @@
-"""Tables beside the test metrics, recomputed: accepted pseudo-labels, costs, factors, searches and races."""
+"""Tables other than test metrics, recomputed: accepted pseudo-labels, costs, factors, searches and races."""
 
 import csv
 import io

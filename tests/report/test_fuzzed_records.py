@@ -1,4 +1,4 @@
-"""Records of random wrong content: a report names what it cannot use, without an internal error."""
+"""Records with random invalid content: a report lists what it cannot use, without an internal error."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""Arms with different numbers of labels are compared: they train on other subjects and are tested on the same."""
+"""Arms with different numbers of labels are compared: different training subjects, but the same test subjects."""
 
 from __future__ import annotations
 

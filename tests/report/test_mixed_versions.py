@@ -1,4 +1,4 @@
-"""The environment table names the trials that ran with other versions."""
+"""The environment table lists the trials that ran with different versions."""
 
 from __future__ import annotations
 

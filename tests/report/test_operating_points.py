@@ -1,4 +1,4 @@
-"""The table of operating points: thresholds from validation alone, shares on the test part, beside 0.5."""
+"""The table of operating points: thresholds from validation data only, and shares on the test part, also for 0.5."""
 
 import json
 

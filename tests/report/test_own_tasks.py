@@ -1,4 +1,4 @@
-"""Reports of tasks of a user's own: many classes, several positive classes, labels that a task ignores."""
+"""Reports of user-defined tasks: many classes, several positive classes, labels that a task ignores."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ticks of parallel coordinates are round values within the axis, on its own scale."""
+"""Ticks of parallel coordinates are round values within the axis, on its scale."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""PED-ANOVA names the setting that decides which trials are best."""
+"""PED-ANOVA identifies the setting that determines which trials are best."""
 
 from __future__ import annotations
 

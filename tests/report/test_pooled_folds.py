@@ -1,4 +1,4 @@
-"""Reports of a study with folds: each seed's folds are one set of subjects, and what lacks a fold is named."""
+"""Reports of a study with folds: the folds of a seed form one set of subjects, and missing folds are reported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A report of a race lists the stopped arms and calls the study complete."""
+"""A report of a race lists the stopped arms and marks the study as complete."""
 
 from pathlib import Path
 

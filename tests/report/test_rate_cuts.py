@@ -1,4 +1,4 @@
-"""A learning rate that was cut many times before the unlabelled clips had their full weight is noted."""
+"""A learning rate that was reduced many times before the unlabelled clips had their full weight is reported."""
 
 from __future__ import annotations
 

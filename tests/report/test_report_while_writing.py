@@ -1,4 +1,4 @@
-"""A report made while a study writes and compacts shows a consistent state of it."""
+"""A report created while a study writes and compacts records shows a consistent state."""
 
 from __future__ import annotations
 

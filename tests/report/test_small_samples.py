@@ -1,4 +1,4 @@
-"""What a report prints for few seeds and few test subjects."""
+"""Content of a report for few seeds and few test subjects."""
 
 import pytest
 from synthetic_records import ABLATION, write_results

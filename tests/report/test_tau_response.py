@@ -1,4 +1,4 @@
-"""The figure of thresholds: which arms lie on the axis of τ, and which stand next to it."""
+"""The figure of thresholds: arms on the axis of τ, and arms shown next to it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Recalibration by cross-fitting: each subject is judged by a fit on the others."""
+"""Recalibration by cross-fitting: each subject is evaluated with a fit on the other subjects."""
 
 import numpy as np
 import pytest

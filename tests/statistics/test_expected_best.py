@@ -1,4 +1,4 @@
-"""The expected best of k draws agrees with closed forms and with drawing."""
+"""The expected best of k draws agrees with closed forms and with simulation."""
 
 from __future__ import annotations
 

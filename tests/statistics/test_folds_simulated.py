@@ -1,4 +1,4 @@
-"""Interval, test and power of pooled folds in simulated studies; docs/statistics.md shows the long run."""
+"""Interval, test and power of pooled folds in simulated studies; docs/statistics.md reports larger simulations."""
 
 import importlib
 import sys

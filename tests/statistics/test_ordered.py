@@ -1,4 +1,4 @@
-"""Kappa and mean absolute error of ordered classes against scikit-learn and a jackknife by hand."""
+"""Kappa and mean absolute error of ordered classes, against scikit-learn and a manual jackknife."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The headline interval and test in simulated studies; docs/statistics.md shows the long run."""
+"""The headline interval and test in simulated studies; docs/statistics.md reports larger simulations."""
 
 import importlib
 import sys

@@ -1,4 +1,4 @@
-"""Interval and test of folds of whole sites in simulated studies; docs/statistics.md shows the long run."""
+"""Interval and test of folds of whole sites in simulated studies; docs/statistics.md reports larger simulations."""
 
 import importlib
 import sys

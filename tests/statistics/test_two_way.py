@@ -1,4 +1,4 @@
-"""The two-way variance against mean squares by hand, closed forms, scipy and statsmodels."""
+"""The two-way variance against manually computed mean squares, closed forms, scipy and statsmodels."""
 
 import numpy as np
 import pandas as pd

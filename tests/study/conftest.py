@@ -1,4 +1,4 @@
-"""A study of one arm whose settings a test gives."""
+"""A study of one arm with settings given by a test."""
 
 from __future__ import annotations
 

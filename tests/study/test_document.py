@@ -1,4 +1,4 @@
-"""YAML is read by the rules of YAML 1.2, with the line of every value."""
+"""YAML is read according to YAML 1.2, with the line of every value."""
 
 from __future__ import annotations
 

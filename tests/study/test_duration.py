@@ -1,4 +1,4 @@
-"""Spans of time as users type them."""
+"""Durations as typed by users."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Shortening `epochs` alone gives a study that trains, with pre-training and ramp in proportion."""
+"""Reducing `epochs` alone gives a study that trains, with pre-training and ramp shortened in proportion."""
 
 from __future__ import annotations
 

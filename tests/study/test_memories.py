@@ -1,4 +1,4 @@
-"""A moving average is given per step or as a memory in epochs: one source gives one of the two."""
+"""A moving average is given per step or as a memory in epochs: each source may set only one of the two."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bucket URIs must not contain keys, and server errors are shown in short."""
+"""Bucket URIs must not contain keys, and server errors are summarised."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Valid values of `seeds: {race: …}`, and the studies that may not race."""
+"""Valid values of `seeds: {race: …}`, and studies that cannot use a race."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The judged network is the same whether it is read from a recipe or from a record."""
+"""The evaluated network is the same whether it is read from a recipe or from a record."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The study file kept beside the results contains everything that a report needs."""
+"""The study file stored with the results contains everything that a report requires."""
 
 from __future__ import annotations
 

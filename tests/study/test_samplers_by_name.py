@@ -1,4 +1,4 @@
-"""Samplers by Optuna's name and constraints: what a study file may say, and what is refused."""
+"""Samplers by Optuna name, and constraints: valid and invalid content of a study file."""
 
 from __future__ import annotations
 

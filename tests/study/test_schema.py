@@ -1,4 +1,4 @@
-"""The schema for editors agrees with what loading accepts."""
+"""The editor schema agrees with what loading accepts."""
 
 from __future__ import annotations
 

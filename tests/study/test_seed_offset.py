@@ -1,4 +1,4 @@
-"""An arm trained from other seeds: no duplicate of the arm that it equals, and compared with it unpaired."""
+"""An arm trained with different seeds: not a duplicate of an equal arm, and compared with it unpaired."""
 
 from __future__ import annotations
 

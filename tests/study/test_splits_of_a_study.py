@@ -1,4 +1,4 @@
-"""`splits` in a study file: what it expands to, and what it contradicts."""
+"""`splits` in a study file: its expansion, and keys that it conflicts with."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Settings of the strong view that cannot go together are refused at their line."""
+"""Incompatible settings of the strong view are refused with their line."""
 
 from __future__ import annotations
 

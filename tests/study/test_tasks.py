@@ -1,4 +1,4 @@
-"""Tasks of a user's own: what they are made of, and what a wrong one is told."""
+"""User-defined tasks: their definition, and the messages for invalid ones."""
 
 from __future__ import annotations
 

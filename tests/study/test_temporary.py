@@ -1,4 +1,4 @@
-"""Leftovers of a killed process are distinguished from files in use."""
+"""Files left behind by a killed process are distinguished from files in use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Studies that tune their arms: what is read, and what is refused, by line and rule."""
+"""Studies that tune their arms: valid content, and invalid content with line and rule."""
 
 from __future__ import annotations
 

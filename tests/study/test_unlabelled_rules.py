@@ -1,4 +1,4 @@
-"""Settings of unlabelled clips that cannot go together are refused at their line."""
+"""Incompatible settings of unlabelled clips are refused with their line."""
 
 from __future__ import annotations
 

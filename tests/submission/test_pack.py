@@ -1,4 +1,4 @@
-"""The submission pack: it compiles, verifies, and its checklists have every item of the published ones."""
+"""The submission pack compiles and verifies, and its checklists have every item of the published ones."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Verification: every changed digit of a written table is found, and what a manuscript may do to a table is not."""
+"""Verification finds every changed digit of a written table, and accepts permitted changes of a manuscript."""
 
 import json
 import re

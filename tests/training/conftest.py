@@ -1,4 +1,4 @@
-"""Fixtures of the trainer's tests."""
+"""Fixtures for tests of the trainer."""
 
 from tiny_training import make_record, make_store, tiny_data, tiny_recipe
 

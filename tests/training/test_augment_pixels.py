@@ -1,4 +1,4 @@
-"""Pixel augmentations against torchvision.transforms.v2, which treats one clip at a time."""
+"""Pixel augmentations against torchvision.transforms.v2, which processes one clip at a time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Random draws of a view: frames, crop and erased rectangle."""
+"""Random choices of a view: frames, crop and erased rectangle."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Batches: paired over arms, independent of the reader, two views of the same clips."""
+"""Batches: paired across arms, independent of the reader, two views of the same clips."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checkpoints are written atomically, refused when they belong to another trial, and survive kills."""
+"""Checkpoints are written atomically, refused if they belong to a different trial, and survive kills."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whole trainings on a tiny data set."""
+"""Complete training runs on a tiny data set."""
 
 from __future__ import annotations
 

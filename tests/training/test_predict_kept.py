@@ -1,4 +1,4 @@
-"""Predictions of saved weights are those of the training run that saved them, bit for bit."""
+"""Predictions of saved weights are bit-identical to those of the training run that saved them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Training clips whose labels are not used: unlabelled clips whose labels measure, and never teach."""
+"""Training clips whose labels are not used: unlabelled clips whose labels serve only for measurement."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A training resumed at any epoch boundary equals an uninterrupted one, to the last bit."""
+"""A training run resumed at any epoch boundary is bit-identical to an uninterrupted one."""
 
 from __future__ import annotations
 

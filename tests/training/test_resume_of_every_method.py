@@ -1,4 +1,4 @@
-"""Random recipes over every method and setting of semi-supervised learning resume in the same bits."""
+"""Random recipes for every method and setting of semi-supervised learning resume bit-identically."""
 
 from __future__ import annotations
 

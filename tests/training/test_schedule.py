@@ -1,4 +1,4 @@
-"""Learning rate, best epoch and early stop, against sequences worked out by hand."""
+"""Learning rate, best epoch and early stopping, against sequences computed by hand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Settings and epochs that the plan treats as equal give equal trainings.
+"""Settings and epochs that the plan treats as equal give equal training runs.
 
 Both variants are trained and compared, to the last bit.
 """

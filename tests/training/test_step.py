@@ -1,4 +1,4 @@
-"""One step against the formula written out, on a network small enough to check."""
+"""One step against the explicit formula, on a network small enough to check."""
 
 from __future__ import annotations
 

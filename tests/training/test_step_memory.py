@@ -1,4 +1,4 @@
-"""A step is built and measured for every method, without data and without a GPU's API."""
+"""A step is built and measured for every method, without data and without the API of a GPU."""
 
 import pytest
 from small_recipe import small_recipe

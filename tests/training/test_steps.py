@@ -1,4 +1,4 @@
-"""Steps of an epoch, and moving averages whose memory is given in epochs."""
+"""Steps per epoch, and moving averages whose memory is given in epochs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Probabilities of subjects over their windows."""
+"""Probabilities of subjects, aggregated over their windows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stub of SLURM that runs a batch script on its first node, in a network with nothing but loopback.
+"""Stub of SLURM that runs a batch script on its first node, in a network that has only the loopback interface.
 
 Called as `unshare --net --pid --fork --kill-child --mount-proc python slurmd.py JOB.json`; everything that is left when
 it ends dies with the namespace. The script's own `#SBATCH` lines say how it is warned.

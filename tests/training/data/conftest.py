@@ -1,4 +1,4 @@
-"""Video files whose frames carry their own number, written with PyAV."""
+"""Video files whose frames encode their own number, written with PyAV."""
 
 from __future__ import annotations
 

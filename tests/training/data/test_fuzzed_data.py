@@ -1,4 +1,4 @@
-"""Damaged videos and tables end in messages: 300 mutated videos and 300 mutated tables, seeded."""
+"""Damaged videos and tables give error messages: 300 mutated videos and 300 mutated tables, seeded."""
 
 from __future__ import annotations
 

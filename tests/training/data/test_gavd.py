@@ -1,4 +1,4 @@
-"""GAVD's published annotations, and clips that are named by its sequences."""
+"""GAVD's published annotations, and clips named after its sequences."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Folders of numbered images are read as videos: by the number, at the stated rate, as one size."""
+"""Folders of numbered images are read as videos: in order of number, at the stated rate, with one size."""
 
 import dataclasses
 from pathlib import Path

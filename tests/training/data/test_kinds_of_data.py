@@ -1,4 +1,4 @@
-"""Kinds of data that a lab may bring: each is indexed as the documentation says, or refused in words.
+"""Kinds of data that a lab may have: each is indexed as documented, or refused with a message.
 
 Each kind is a small folder, a call of `data index` and what must follow: exit code, words of the output, numbers of
 clips and subjects in the manifest. What is right is taken from `docs/your_data.md`.

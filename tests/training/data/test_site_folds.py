@@ -1,4 +1,4 @@
-"""Folds of whole sites: which subjects a fold tests, how even folds are, and what a manifest must state."""
+"""Folds of whole sites: the subjects that a fold tests, balance of folds, and required content of a manifest."""
 
 import itertools
 import warnings

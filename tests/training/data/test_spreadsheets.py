@@ -1,4 +1,4 @@
-"""Tables saved by spreadsheets and pandas are read wherever they are unambiguous."""
+"""Tables saved by spreadsheets and pandas are read if they are unambiguous."""
 
 import csv
 import random

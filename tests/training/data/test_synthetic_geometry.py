@@ -1,4 +1,4 @@
-"""The drawn knees have the requested geometry."""
+"""The rendered knees have the requested geometry."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The class of a synthetic clip shows in the legs alone.
+"""The class of a synthetic clip is visible only in the legs.
 
 Two checks: changing the knees changes no pixel outside the legs; and a permutation test over many children finds no
 association between the class and what is drawn outside the legs.

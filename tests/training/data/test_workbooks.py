@@ -1,4 +1,4 @@
-"""Excel workbooks are read as the CSV file that Excel would save."""
+"""Excel workbooks are read like the CSV file that Excel would save."""
 
 import datetime
 import zipfile

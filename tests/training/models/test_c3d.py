@@ -1,4 +1,4 @@
-"""C3D has the published shapes and accepts short and uneven clips."""
+"""C3D has the published shapes and accepts short clips and clips of different lengths."""
 
 import pytest
 import torch

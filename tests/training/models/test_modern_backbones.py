@@ -1,4 +1,4 @@
-"""S3D, MViTv2-S and Swin3D-T are torchvision's networks, and load its weights files."""
+"""S3D, MViTv2-S and Swin3D-T equal torchvision's networks, and load its weights files."""
 
 import pytest
 import torch

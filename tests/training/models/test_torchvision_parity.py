@@ -1,4 +1,4 @@
-"""A published residual network with the same weights is the same function as torchvision's."""
+"""A published residual network with the same weights computes the same function as torchvision's."""
 
 import pytest
 import torch

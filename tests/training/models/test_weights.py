@@ -1,4 +1,4 @@
-"""Local weights load, and wrong ones are refused by name."""
+"""Local weights load, and incompatible ones are refused by name."""
 
 import pickle
 

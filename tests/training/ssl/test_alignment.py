@@ -1,4 +1,4 @@
-"""Distribution alignment and AdaMatch's threshold against sequences worked out by hand from the papers."""
+"""Distribution alignment and AdaMatch's threshold, against sequences computed by hand from the papers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Running statistics of batch norm where labelled and unlabelled clips come from different domains."""
+"""Running statistics of batch norm if labelled and unlabelled clips come from different domains."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""FreeMatch's self-adaptive fairness loss against the paper's formula, worked out by hand."""
+"""FreeMatch's self-adaptive fairness loss, against the paper's formula computed by hand."""
 
 from __future__ import annotations
 

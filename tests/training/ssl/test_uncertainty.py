@@ -1,4 +1,4 @@
-"""Pseudo-labels that the labelling network is not sure of are rejected."""
+"""Pseudo-labels about which the labelling network is uncertain are rejected."""
 
 from __future__ import annotations
 
