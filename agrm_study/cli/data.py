@@ -74,7 +74,7 @@ def synth(
     click.echo(str(manifest))
     if picture is not None:
         contact_sheet(manifest, picture)
-        click.echo(f"picture: {picture}", err=True)
+        click.echo(f"image: {picture}", err=True)
 
 
 @data.command()
@@ -176,11 +176,11 @@ def check(manifest: Path, study: str | None, pictures: Path | None, as_json: boo
     if pictures is not None:
         from agrm_study.training.data.pictures import draw_pictures
 
-        with progress_bar("Drawing pictures") as on_progress:
+        with progress_bar("Drawing images") as on_progress:
             sheets = draw_pictures(
                 read, recipe.clip, pictures, augment=recipe.augment, workers=processes, on_progress=on_progress
             )
-        click.echo(f"{counted(len(sheets), 'picture')} in {pictures}", err=True)
+        click.echo(f"{counted(len(sheets), 'image')} in {pictures}", err=True)
     return 1 if report.stops else 0
 
 

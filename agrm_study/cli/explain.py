@@ -51,10 +51,11 @@ def explain(
 ) -> None:
     """Show which regions a finished TRIAL of RESULTS relies on, and measure this for every seed of its arm.
 
-    TRIAL is a trial id or a prefix of one. Pictures go to OUT/<trial id>, numbers to OUT/occlusion.csv and .md.
+    TRIAL is a trial id or a prefix of one. Figures and videos are written to OUT/<trial id>, numbers to
+    OUT/occlusion.csv and .md.
 
     The occlusion check hides each region of every test subject for every network of the arm. On a CPU this takes
-    minutes (about four for the demo); --subjects 12 tests fewer subjects, and --subjects 0 only draws the pictures.
+    minutes (about four for the demo); --subjects 12 tests fewer subjects, and --subjects 0 only draws the figures.
     """
     from agrm_study.cli.progress_bar import progress_bar
     from agrm_study.explain.run import Options

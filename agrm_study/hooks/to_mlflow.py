@@ -89,7 +89,7 @@ class MlflowHook(Hook):
             ) from None
         if found is not None and found.lifecycle_stage != "active":
             raise InputError(
-                "the experiment was deleted; restore it, or choose another location",
+                "the experiment was deleted; restore it, or choose a different location",
                 field="--out",
                 given=self.out,
                 hint=f"mlflow experiments restore --experiment-id {found.experiment_id}",

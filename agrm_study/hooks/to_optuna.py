@@ -118,7 +118,7 @@ class OptunaHook(Hook):
         if [direction.name.lower() for direction in self._optuna.directions] != list(self._search.directions):
             raise InputError(
                 "contains a study with the same name and different objectives", field="--out", given=self.out,
-                hint="Choose another storage.",
+                hint="Choose a different storage.",
             )  # fmt: skip
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Optuna marks metric names as experimental

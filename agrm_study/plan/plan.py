@@ -126,7 +126,7 @@ def read_cells(path: Path) -> tuple[Cell, ...]:
 
 
 def parse_cells(content: bytes | str, where: Path | str) -> tuple[Cell, ...]:
-    """The cells from a plan's content; ``where`` identifies it in messages.
+    """The cells from a plan's content; ``where`` identifies it for messages.
 
     Raises:
         InputError: If the content is damaged or of a different version.

@@ -16,7 +16,7 @@ from agrm_study.study.settings import Setting
 from agrm_study.study.tasks import Task
 
 GIVEN: Final = "the given study"
-"""Name, in messages, of a study given as plain values."""
+"""Name, for messages, of a study given as plain values."""
 
 
 @dataclass(slots=True)

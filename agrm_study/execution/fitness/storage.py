@@ -37,7 +37,7 @@ def _check_folder(check: str, folder: Path) -> Iterator[Finding]:
     """Checks the requirements of the ledger: writing, renaming over a file, locking, and a synchronised clock."""
     place = existing(folder)
     if not place.is_dir():
-        yield problem(check, f"{place} is a file", "Choose another folder.")
+        yield problem(check, f"{place} is a file", "Choose a different folder.")
         return
     missing = "" if place == folder.absolute() else f" (does not exist yet; tested in {place})"
     first, second = (place / f".agrm-study-doctor-{uuid.uuid4().hex[:8]}{end}" for end in ("", ".2"))

@@ -128,7 +128,7 @@ def _local(results: Location, study: str, *, shared: bool = False) -> Iterator[N
             "a results folder and its lock must not be links" if link else "the results folder must be writable",
             where=folder / LOCK if link else results.path,
             given=error.strerror,
-            hint="Remove the link." if link else "Choose another folder with --results.",
+            hint="Remove the link." if link else "Choose a different folder with --results.",
         ) from None
     try:
         try:
@@ -230,7 +230,7 @@ def _refusal(results: Location, owner: dict[str, Any]) -> InputError:
         "only one run at a time may write to a results folder",
         where=results.address,
         given=given,
-        hint="Wait for it, stop it, or choose another --results folder. Runs started with --join can share a folder.",
+        hint="Wait for it, stop it, or choose a different --results folder. Runs with --join can share a folder.",
     )
 
 
@@ -239,7 +239,7 @@ def _joined_refusal(results: Location, member: Member | None) -> InputError:
         "a results folder shared by joined runs accepts further runs only with --join",
         where=results.address,
         given=f"joined by {member.words if member else 'another process'}",
-        hint="Add --join, wait for them, or choose another --results folder.",
+        hint="Add --join, wait for them, or choose a different --results folder.",
     )
 
 

@@ -1,4 +1,4 @@
-"""Sheets of pictures with marks, captions and a legend, rendered with OpenCV."""
+"""Sheets of images with marks, captions and a legend, rendered with OpenCV."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 Colour = tuple[int, int, int]
 Mark = tuple[NDArray[np.float64], Colour]
-"""A rectangle x, y, w, h in pixels of its picture, and its colour."""
+"""A rectangle x, y, w, h in pixels of its image, and its colour."""
 
 GREEN, ORANGE, BLUE, PINK = (80, 220, 80), (40, 150, 250), (255, 190, 60), (200, 90, 255)
 WHITE, RED, DARK = (255, 255, 255), (90, 90, 255), (30, 30, 30)
 """Colours in OpenCV's order: blue, green, red."""
 HEIGHT = 180
-"""Height of one picture in a sheet, in pixels."""
+"""Height of one image in a sheet, in pixels."""
 CAPTION = 150
 """Width of the caption column, in pixels."""
 LINE = 22
@@ -31,9 +31,9 @@ class Row:
     """One row of a sheet.
 
     Attributes:
-        caption: Text to the left of the pictures.
-        frames_THWC: RGB pictures, one per column.
-        marks: Rectangles on each picture; empty if there are none.
+        caption: Text to the left of the images.
+        frames_THWC: RGB images, one per column.
+        marks: Rectangles on each image; empty if there are none.
     """
 
     caption: str
@@ -42,7 +42,7 @@ class Row:
 
 
 def draw(title: str, legend: Sequence[tuple[Colour, str]], warning: str, rows: Sequence[Row]) -> NDArray[np.uint8]:
-    """A sheet (H, W, 3) in OpenCV's channel order: title, legend, warning (if not empty), and rows of pictures."""
+    """A sheet (H, W, 3) in OpenCV's channel order: title, legend, warning (if not empty), and rows of images."""
     pictures = [
         [_scaled(_marked(frame, row.marks[place] if row.marks else ())) for place, frame in enumerate(row.frames_THWC)]
         for row in rows
@@ -64,7 +64,7 @@ def _marked(frame_HWC: NDArray[np.uint8], marks: Sequence[Mark]) -> NDArray[np.u
     image = np.ascontiguousarray(frame_HWC[:, :, ::-1])
     thick = max(1, round(image.shape[0] / HEIGHT * 1.5))
     for (x, y, w, h), colour in marks:
-        # A rectangle along the picture's edge is drawn inside it.
+        # A rectangle along the image's edge is drawn inside it.
         left, top = max(round(x), thick // 2), max(round(y), thick // 2)
         right, bottom = (
             min(round(low + side), limit - 1 - thick // 2)

@@ -34,7 +34,7 @@ def read_info(path: Path | str) -> VideoInfo:
     """Read the metadata of a video file or of a folder of numbered images, in this process.
 
     Raises:
-        VideoError: If the path does not exist, has no video stream or no frames, contains only still pictures, or
+        VideoError: If the path does not exist, has no video stream or no frames, contains only still images, or
             cannot be parsed.
     """
     return read_folder_info(Path(path)) if Path(path).is_dir() else read_file_info(path)

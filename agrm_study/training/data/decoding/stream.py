@@ -8,7 +8,7 @@ from typing import Any, Final
 from agrm_study.training.data.decoding.error import VideoError
 
 PICTURE_FORMATS: Final = ("image2", "_pipe")
-"""Substrings of FFmpeg's names for single-picture formats."""
+"""Substrings of FFmpeg's names for single-image formats."""
 
 
 def video_stream(container: Any, path: Path | str) -> Any:
@@ -21,7 +21,7 @@ def video_stream(container: Any, path: Path | str) -> Any:
         path: The file, which is opened again to count frames if it has several streams.
 
     Raises:
-        VideoError: If the file has no video stream, only still pictures, or a stream with an unknown codec.
+        VideoError: If the file has no video stream, only still images, or a stream with an unknown codec.
     """
     if not container.streams.video:
         raise VideoError("the file has no video stream")

@@ -83,7 +83,7 @@ def read_file_info(path: Path | str) -> VideoInfo:
     """Read a container's header and packets.
 
     Raises:
-        VideoError: If the file does not exist, has no video stream or no frames, contains only still pictures, or its
+        VideoError: If the file does not exist, has no video stream or no frames, contains only still images, or its
             container cannot be parsed.
     """
     import av
