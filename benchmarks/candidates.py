@@ -1,7 +1,7 @@
 """Alternative rules for intervals and tests, compared with the shipped rule.
 
-Interval rules accept the metric for each seed (R, S) and its variance components, and return the ends (2, R), NaN where
-the interval is undefined.
+Interval rules accept the metric for each seed (R, S) and its variance components, and return the endpoints (2, R), NaN
+if the interval is undefined.
 """
 
 from __future__ import annotations

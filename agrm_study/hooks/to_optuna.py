@@ -125,7 +125,9 @@ class OptunaHook(Hook):
             self._optuna.set_metric_names(list(self._search.metric))
 
     def _study_of_this_space(self, storage: Any) -> optuna.Study:
-        """The first Optuna study of this name whose trials have compatible dimensions; a new study if there is none."""
+        """The first Optuna study with this name whose trials have compatible dimensions; a new study if there is
+        none.
+        """
         import optuna
 
         space = {name: distribution(dimension) for name, dimension in self._search.space.items()}

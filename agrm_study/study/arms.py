@@ -286,7 +286,7 @@ def _check_names(drafts: Sequence[ArmDraft], loading: Loading) -> None:
 def _check_accelerators(drafts: Sequence[ArmDraft], of_study: str | None, loading: Loading) -> None:
     """Report arms without a type of accelerator if other arms specify one.
 
-    Unrestricted trials would occupy nodes for which the others wait.
+    Unrestricted trials would occupy nodes for which other trials wait.
     """
     named = list(dict.fromkeys(draft.accelerator for draft in drafts if draft.accelerator))
     for draft in drafts if named and not of_study else ():

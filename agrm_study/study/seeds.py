@@ -35,7 +35,8 @@ ALLOWED = (
 
 
 class Race(Section):
-    """A race: seeds are added in rounds, but not to arms that are significantly worse than another on validation data.
+    """A race: seeds are added in rounds, but not to arms that are significantly worse than another arm on validation
+    data.
 
     Races are opt-in and never suitable for ablations: tables that compare arms need the same seeds for all of them.
     """

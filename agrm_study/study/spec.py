@@ -245,7 +245,7 @@ class StudyFile(Section):
     """With `arms`: a search with the same budget on validation data for every arm and task, before the seeds of the
     study are run; the arm then uses the best settings."""
     reference: Name | None = None
-    """The arm with which the others are compared; in a search it is `base`, the base recipe, unless it is set to
+    """The arm with which the other arms are compared; in a search it is `base`, the base recipe, unless it is set to
     `null`."""
     primary_metric: Literal[tuple(METRICS)] = "macro_f1"  # type: ignore[valid-type]
     """Metric for comparisons, tests and races."""
@@ -264,7 +264,9 @@ class StudyFile(Section):
 
 
 def reference_of(spec: StudyFile) -> str | None:
-    """The arm with which the others are compared: in a search the base recipe, unless the study sets it to `null`."""
+    """The arm with which the other arms are compared: in a search the base recipe, unless the study sets it to
+    `null`.
+    """
     if spec.search is not None and "reference" not in spec.model_fields_set:
         return BASE_ARM
     return spec.reference

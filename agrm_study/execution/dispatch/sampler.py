@@ -24,7 +24,7 @@ DIGITS: Final = 8
 """Significant digits of sampled numbers: enough for any setting, and still readable."""
 
 End = Literal["finished", "pruned", "dropped", "failed"]
-"""Outcome of a point; a dropped point was hopeless after some of its seeds."""
+"""Outcome of a point; a dropped point was unpromising after some of its seeds."""
 
 Space = Mapping[str, Dimension]
 """Distribution of each setting, by dotted name."""

@@ -1,4 +1,6 @@
-"""A point of a search: its trials, one per seed and run sequentially, and the rule that ends hopeless points early."""
+"""A point of a search: its trials, one per seed and run sequentially, and the rule that ends unpromising points
+early.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,7 @@ class Point:
         specs: Its trials, one per seed.
         draws: Draws of its settings without a reported result yet.
         trials: Scores of its finished trials, in the order of the seeds.
-        end: Outcome; None while trials are missing. ``dropped`` points were hopeless.
+        end: Outcome; None while trials are missing. ``dropped`` points were unpromising.
         best: Best value of the first objective so far, for the running trial that the pruner evaluates.
         judged: Last epoch that the pruner evaluated.
         pruned: Whether its trial was asked to end early.
@@ -115,7 +117,7 @@ def hopeless(point: Point, earlier: Iterable[Point], *, maximize: bool) -> bool 
 
 
 def ended_points(past: Iterable[Past], settings: SearchSettings) -> list[Point]:
-    """The points of earlier runs in sampling order, with their outcomes; hopeless points are dropped."""
+    """The points of earlier runs in sampling order, with their outcomes; unpromising points are dropped."""
     points: dict[str, Point] = {}
     for item in past:
         if not item.specs or item.specs[0].trial_id in points:

@@ -256,7 +256,9 @@ class SearchSource(WorkSource):
             self._queue.append(point)
 
     def _decide(self) -> None:
-        """Ends hopeless points and queues the next seed of promising ones; undecided points wait for earlier points."""
+        """Ends unpromising points and queues the next seed of promising ones; undecided points wait for earlier
+        points.
+        """
         earlier: list[Point] = []
         for trial_id, point in self._points.items() if self._undecided else ():
             if trial_id in self._undecided:

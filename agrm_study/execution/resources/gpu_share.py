@@ -50,7 +50,7 @@ class _File:
 
 
 Measure = Callable[[Mapping[str, Recipe], Sequence[Measured]], Measured]
-"""Measures steps on a GPU, by kind; skips steps that were already measured on a GPU of the same name."""
+"""Measures steps on a GPU, by kind; skips steps that were already measured on a GPU with the same name."""
 
 
 @dataclass(frozen=True, slots=True)

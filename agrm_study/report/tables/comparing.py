@@ -124,7 +124,9 @@ def estimate_entry(x: Measured | None, marks: tuple[str, ...]) -> Entry:
 
 
 def estimate_parts(x: Measured) -> dict[str, float]:
-    """Numbers that CSV adds to a mean: standard deviation, number of seeds, and the ends of the headline interval."""
+    """Numbers that CSV adds to a mean: standard deviation, number of seeds, and the endpoints of the headline
+    interval.
+    """
     return {"std": x.summary.std, "n": x.summary.n, "low": x.interval.low, "high": x.interval.high}
 
 

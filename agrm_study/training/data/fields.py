@@ -108,8 +108,8 @@ def parse_boxes(cell: Cell, frames: int = 0) -> Boxes | None:
         frames: Number of frames in the clip; 0 if unknown.
 
     Raises:
-        InputError: The text is not such a list, frame numbers are not increasing or are outside the clip, or a box is
-            empty.
+        InputError: If the text is not such a list, frame numbers are not increasing or are outside the clip, or a box
+            is empty.
     """
     if cell.empty:
         return None

@@ -41,8 +41,8 @@ def load_weights(model: VideoClassifier, path: Path) -> list[str]:
         One message for each entry that was not loaded.
 
     Raises:
-        InputError: The file does not exist or is unreadable, keys are missing or unexpected, or a backbone weight has a
-            different shape. The network is then unchanged.
+        InputError: If the file does not exist or is unreadable, keys are missing or unexpected, or a backbone weight
+            has a different shape. The network is then unchanged.
     """
     own = model.state_dict()
     found = _plain_keys(_read(path), model)

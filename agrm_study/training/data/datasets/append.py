@@ -39,8 +39,8 @@ def merge(before: Sequence[ClipRecord], found: Sequence[ClipRecord]) -> Merged:
     """Add clips to a manifest; a clip that it already contains is replaced.
 
     Raises:
-        InputError: A video in the manifest now has a different clip id, subject, label or source, or the merged clips
-            violate a rule of `check_clips`.
+        InputError: If a video in the manifest now has a different clip id, subject, label or source, or the merged
+            clips violate a rule of `check_clips`.
     """
     by_path: dict[Path, dict[str, ClipRecord]] = {}
     for clip in before:

@@ -253,7 +253,7 @@ def survey_of(
     """Create the survey of a layout: the clips whose view is selected in the options, sorted by clip id.
 
     Raises:
-        InputError: A selected view does not occur in the data set; the message lists the existing views.
+        InputError: If a selected view does not occur in the data set; the message lists the existing views.
     """
     kept, left_out = list(found), list(left_out)
     if options.views is not None:

@@ -44,8 +44,8 @@ def fetch_store(source: Path | str, cache: Path | str, on_bytes: OnBytes | None 
         on_bytes: Progress callback; not called while another process makes the copy.
 
     Raises:
-        InputError: The source does not contain a finished store, contains a damaged store or cannot be reached, or the
-            disk has too little free space.
+        InputError: If the source does not contain a finished store, contains a damaged store or cannot be reached, or
+            the disk has too little free space.
     """
     from pyarrow import ArrowException, fs
 

@@ -45,7 +45,7 @@ def stored_frames(record: ClipRecord, info: VideoInfo, clip: Clip) -> Iterator[N
     """Yield the stored RGB frames of a clip in order, in chunks (n, 3, H, W).
 
     Raises:
-        VideoError: The file cannot be decoded, or no person is found for the person crop.
+        VideoError: If the file cannot be decoded, or no person is found for the person crop.
     """
     _, height, width = stored_shape(record, clip)
     indices = kept_frames(record, info, clip)

@@ -83,7 +83,7 @@ class Backbone(nn.Module, HasOptions, ABC):
         """Initialise the parameters of one layer (He et al. 2015, fan-out mode, as in torchvision).
 
         Raises:
-            TypeError: The initialisation scheme does not support this type of layer.
+            TypeError: If the initialisation scheme does not support this type of layer.
         """
         match layer:
             case nn.Conv3d() | nn.Linear():

@@ -23,7 +23,7 @@ class Transformer(Backbone, ABC):
         with torch's defaults.
 
         Raises:
-            TypeError: The initialisation scheme does not support this type of layer.
+            TypeError: If the initialisation scheme does not support this type of layer.
         """
         match layer:
             case nn.Linear():

@@ -56,7 +56,7 @@ def write_synthetic(
         The path of ``manifest.parquet``.
 
     Raises:
-        InputError: An argument is invalid, or the folder has different content or cannot be written.
+        InputError: If an argument is invalid, or the folder has different content or cannot be written.
     """
     out = Path(out).absolute()
     _check(subjects, unlabelled, seed, difficulty, workers)
@@ -111,7 +111,7 @@ def _is_there(out: Path, card: dict[str, object]) -> bool:
     """Whether the folder contains the same data set.
 
     Raises:
-        InputError: The folder has different content.
+        InputError: If the folder has different content.
     """
     if not out.exists():
         return False
