@@ -112,9 +112,15 @@ def write_results(
         "agrm_study": "0.1.0",
         "git": {"commit": "0123456789abcdef", "dirty": False},
         "packages": {"torch": "2.7.0", "ray": "2.50.0", "numpy": "2.4.0"},
-        "hardware": {"cpu": "Example CPU", "cores": 2, "memory_gb": 8.0, "gpu": []},
+        "hardware": {
+            "host": "example",
+            "platform": "Linux",
+            "processor": "Example CPU",
+            "cpus": 2,
+            "memory_gib": 8.0,
+            "gpus": [],
+        },
         "python": "3.11.9",
-        "platform": "Linux",
     }
     (root / "provenance.json").write_text(json.dumps(provenance), encoding="utf-8")
     return root

@@ -12,6 +12,7 @@ from tex import needs_tex, run_tex
 
 from agrm_study.cli.submission import submission
 from agrm_study.cli.verify import verify
+from agrm_study.execution.provenance import hardware
 from agrm_study.report.collect import collect
 from agrm_study.report.measure import Measurements
 from agrm_study.submission.checklists import CHECKLISTS
@@ -83,6 +84,15 @@ def test_one_changed_digit_in_any_file_of_the_pack_fails_the_verification(pack, 
     said = check(pack)
     assert not said["passed"]
     assert any(file.rpartition("/")[2] in d for d in said["differences"]), said["differences"]
+
+
+def test_the_methods_name_the_processor(pack):
+    assert "hours of training on Example CPU (no GPU)." in (pack / "methods.md").read_text(encoding="utf-8")
+
+
+def test_synthetic_records_describe_the_hardware_with_the_keys_of_a_run(written):
+    made = json.loads((written / "ablation" / "provenance.json").read_text(encoding="utf-8"))
+    assert made["hardware"].keys() == hardware().keys()
 
 
 @needs_tex
