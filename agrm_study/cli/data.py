@@ -99,7 +99,7 @@ def synth(
     "--fps",
     type=click.FloatRange(min=0, max=1000, min_open=True),
     default=None,
-    help="Read folders of numbered images as videos with this frame rate. [default: leave them out]",
+    help="Read folders of numbered images as videos with this frame rate. [default: skip them]",
 )
 @click.option("--site", metavar="NAME", default=None, help="Site of the videos for which PATH specifies none.")
 @click.option("--json", "as_json", is_flag=True, help="Print the included, left-out and unreadable files as JSON.")

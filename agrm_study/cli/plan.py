@@ -76,7 +76,7 @@ def plan(
     from agrm_study.execution.dispatch.budget import read_limits
 
     if assume is not None and detect is None:
-        raise InputError("requires --detect", field="--assume", hint="Give the difference to detect: --detect 3.")
+        raise InputError("requires --detect", field="--assume", hint="Specify the difference to detect: --detect 3.")
     asked = read_study(study, overrides, preset)
     folder = results_folder(asked.name, results, preset)
     limits = read_limits(time_limit, gpu_hours)

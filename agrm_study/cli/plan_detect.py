@@ -50,7 +50,7 @@ def detections(results: str | Path, study: Study, points: float, assumptions: Se
             "the variances are not known: no difference from the reference has two finished seeds",
             field="--detect",
             where=str(results),
-            hint="Give them: --assume SEED_SD DISAGREEMENT SUBJECTS, for example --assume 3 15 172.",
+            hint="Specify them: --assume SEED_SD DISAGREEMENT SUBJECTS, for example --assume 3 15 172.",
         )
     folds = 1 if study.splits is None else study.splits.folds
     share = study.base.data.split.test

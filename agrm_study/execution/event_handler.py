@@ -69,11 +69,11 @@ class HopelessRun:
                 source.stop()
                 self._note(
                     f"{HOLD_AFTER} trials could not write their results; no further trials are started. Free space or "
-                    "fix the permissions, then repeat the command."
+                    "fix the permissions, then rerun the command."
                 )
         elif event.failure == "versions" and not source.stopped:
             source.stop()
             self._note(
                 f"No further trials are started: {event.error}. "
-                "Install the same version everywhere, then repeat the command."
+                "Install the same version everywhere, then rerun the command."
             )

@@ -15,7 +15,7 @@ from agrm_study.study.errors import InputError
 VARIABLE: Final = "AGRM_STUDY_NOTIFY"
 TIMEOUT_S: Final = 30.0
 _OPERATORS: Final = frozenset("();<>|&")
-_IN_A_SCRIPT: Final = "No shell runs the command: put pipes, redirections and variables into a script of your own."
+_IN_A_SCRIPT: Final = "No shell runs the command: put pipes, redirections and variables into a script."
 
 
 def notifier(command: str, field: str = "--notify") -> tuple[str, ...]:

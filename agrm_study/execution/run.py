@@ -77,7 +77,7 @@ def run_study(
             "the storage must accept the files that a study writes",
             where=error.filename or str(options.results),
             given=store_error_text(error) or error.strerror or str(error),
-            hint="Finished trials are kept. Free space or fix the permissions, then repeat the command.",
+            hint="Finished trials are kept. Free space or fix the permissions, then rerun the command.",
         ) from None
 
 

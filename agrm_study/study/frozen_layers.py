@@ -21,7 +21,7 @@ def unknown_layers(frozen: Iterable[str], layers: Collection[str]) -> list[Input
     stages = [name for name in layers if "." not in name]
     return [
         InputError(
-            "this backbone has no layer of that name",
+            "this backbone has no layer with that name",
             field=FREEZE,
             given=name,
             allowed=f"{WHOLE}, {', '.join(stages)}, and the layers inside them",

@@ -42,7 +42,7 @@ def own_trainer(loading: Loading) -> OwnPart | None:
     found = named_trainer(written, loading.parts)
     if found is None:
         known = [part.name for part in loading.parts if part.kind == "trainer" and part.written == form["source"]]
-        rule, allowed = f"{form['source']} defines no trainer of that name", ", ".join(known) or "none"
+        rule, allowed = f"{form['source']} defines no trainer with that name", ", ".join(known) or "none"
         loading.note(
             ("trainer",), rule, given=form["cls"], allowed=allowed, hint="Derive the class from `ags.Trainer`."
         )

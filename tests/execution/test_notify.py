@@ -82,7 +82,7 @@ def test_an_operator_of_the_shell_is_named(command, operator):
     with pytest.raises(InputError, match="operator") as refused:
         notifier(command.format(python=sys.executable))
     assert f"`{operator}`" in str(refused.value)
-    assert "script of your own" in str(refused.value)
+    assert "into a script" in str(refused.value)
 
 
 def test_a_quoted_operator_is_an_argument():

@@ -63,9 +63,9 @@ def test_exactly_the_named_layers_are_frozen_and_stay_in_evaluation_mode(backbon
 
 
 def test_a_layer_that_the_backbone_lacks_is_refused_with_a_suggestion():
-    with pytest.raises(InputError, match=r"no layer of that name.*layer9.*allowed: backbone, stem, layer1.*layer4"):
+    with pytest.raises(InputError, match=r"no layer with that name.*layer9.*allowed: backbone, stem, layer1.*layer4"):
         network_of(freeze=["layer9"])
-    with pytest.raises(InputError, match=r"no layer of that name.*'?fc"):
+    with pytest.raises(InputError, match=r"no layer with that name.*'?fc"):
         network_of(freeze=["fc"])
 
 
@@ -86,7 +86,7 @@ def test_a_study_that_freezes_a_layer_that_its_backbone_lacks_is_refused_with_fi
     with pytest.raises(InputError) as caught:
         read_study(file, (), None)
     told = str(caught.value)
-    assert told.startswith(f"{file}:7: `arm typo: model.freeze`: this backbone has no layer of that name")
+    assert told.startswith(f"{file}:7: `arm typo: model.freeze`: this backbone has no layer with that name")
     assert all(piece in told for piece in pieces), told
 
 
@@ -132,7 +132,7 @@ def test_a_condition_on_the_backbone_leaves_nothing_impossible(tmp_path):
             "    model.backbone: {choice: [r3d_18, c3d]}\n    model.freeze:\n      choice:\n        - []\n"
             "        - [conv1, layer1]\n",
             r"study.yaml:12: `search.space: model.freeze`: is impossible with every value of the other settings: this "
-            r"backbone has no layer of that name; given \['conv1', 'layer1'\]",
+            r"backbone has no layer with that name; given \['conv1', 'layer1'\]",
         ),
         (
             "    model.backbone:\n      choice:\n        - r3d_18\n        - s3d\n"
