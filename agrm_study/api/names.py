@@ -1,4 +1,4 @@
-"""Loading of studies with the names of all shipped and user-defined parts."""
+"""Loading of studies with the names of all built-in and user-defined parts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def known_names() -> Mapping[str, Collection[str]]:
-    """Names of shipped parts, keyed by the dotted name of the field that accepts them; the parts are not imported."""
+    """Names of built-in parts, keyed by the dotted name of the field that accepts them; the parts are not imported."""
     from agrm_study.report.figures import FIGURES
     from agrm_study.report.tables import TABLES
     from agrm_study.study.recipe import AGRM
@@ -34,7 +34,7 @@ def known_names() -> Mapping[str, Collection[str]]:
 
 
 def all_names(own: OwnParts) -> Mapping[str, Collection[str]]:
-    """Names of shipped parts and of a study's own parts, keyed by the dotted name of the field that accepts them."""
+    """Names of built-in parts and of a study's own parts, keyed by the dotted name of the field that accepts them."""
     names, added = known_names(), own.names()
     return {field: [*known, *added.get(field, ())] for field, known in names.items()}
 
@@ -79,7 +79,7 @@ def own_name(kind: str, name: str, files: Sequence[Path]) -> str:
 
 
 def trainer_of(study: str | Path | Mapping[str, Any], own: OwnParts) -> OwnPart | None:
-    """The user-defined trainer that a study specifies; None for the shipped trainer."""
+    """The user-defined trainer that a study specifies; None for the built-in trainer."""
     from agrm_study.study.own_trainer import named_trainer
 
     value, _, _ = _content(study)

@@ -1,1 +1,1 @@
-"""Conformance checks for each kind of part, shipped or user-defined."""
+"""Conformance checks for each kind of part, built-in or user-defined."""

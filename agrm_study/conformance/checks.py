@@ -64,7 +64,7 @@ def check_part(kind: str, name: str) -> Iterator[Checked]:
 
     Args:
         kind: A key of `SUITES`.
-        name: Name of a shipped part, or full name of a user-defined part.
+        name: Name of a built-in part, or full name of a user-defined part.
     """
     for check in checks_of(kind):
         try:
