@@ -1,6 +1,6 @@
 """Machines that reach each other by ssh: namespaces of this machine, each with its own sshd, home and /tmp.
 
-Everything lives in one process namespace, whose first process ends when the test's end of a pipe is closed.
+All processes run in one process namespace, whose first process ends when the test closes its end of a pipe.
 """
 
 from __future__ import annotations

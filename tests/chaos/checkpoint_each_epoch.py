@@ -2,8 +2,8 @@
 
 The leases of joined runs expire after ``CHAOS_LEASE_S``.
 
-Trials of this suite last seconds and are killed every few; with the command's twenty seconds between two checkpoints
-they would always start over, and resuming would not be tested.
+Trials of this suite last seconds and are killed every few seconds; with the default of twenty seconds between two
+checkpoints, they would always start from scratch, and resuming would not be tested.
 """
 
 from __future__ import annotations

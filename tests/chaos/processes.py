@@ -1,6 +1,7 @@
 """Descendant processes of a test, which it may kill.
 
-A test becomes the subreaper of its descendants, so that an orphan stays in its tree. Nothing outside it is touched.
+A test becomes the subreaper of its descendants, so that an orphan remains in its process tree. Processes outside the
+tree are not touched.
 """
 
 from __future__ import annotations

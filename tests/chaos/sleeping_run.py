@@ -1,7 +1,7 @@
 """A joined run, in this process, of trials that sleep: `python sleeping_run.py RESULTS ARMS SEEDS`.
 
-The plan, the claims, the checkpoints and the records are real; only data and training are not, so that 30 runs fit on
-a small machine. ``script.json`` in the results folder says how long an epoch takes; leases expire after
+The plan, the claims, the checkpoints and the records are real; only data and training are simulated, so that 30 runs
+fit on a small machine. ``script.json`` in the results folder specifies the duration of an epoch; leases expire after
 ``CHAOS_LEASE_S``.
 """
 

@@ -1,8 +1,8 @@
 """A run that is interrupted at any moment of its start ends promptly and leaves nothing behind.
 
-The command gets a SIGINT or SIGHUP at a random time between its first line and some time after its first worker has
-begun (seeded: ``CHAOS_SEED``; as often as ``CHAOS_INTERRUPTS`` says). It must end within a minute and leave nothing
-behind; a final undisturbed run gives the results of a study that was never interrupted.
+The command receives a SIGINT or SIGHUP at a random time between its first line of output and shortly after the start of
+its first worker (seed: ``CHAOS_SEED``; number of repetitions: ``CHAOS_INTERRUPTS``). It must end within a minute and
+leave nothing behind; a final undisturbed run gives the results of a study that was never interrupted.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Joined runs that are killed at random leave the records of one undisturbed run.
 
-Up to 30 inline runs of sleeping trials, which others replace when they are killed or suspended past their lease
-(``CHAOS_SEED``), eight of real trainings, and two on Ray.
+Up to 30 inline runs of sleeping trials, which are replaced by other runs if they are killed or suspended past their
+lease (seed: ``CHAOS_SEED``), eight runs with real training, and two on Ray.
 """
 
 from __future__ import annotations

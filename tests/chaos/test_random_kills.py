@@ -1,14 +1,16 @@
 """A study gives the same results when its processes are killed repeatedly.
 
-A seeded run (``CHAOS_SEED``, 0 by default) of real trainings on Ray, with kill -9 at random times of
+A seeded run (``CHAOS_SEED``, 0 by default) of real training runs on Ray, with kill -9 at random times of
 
-- a Ray worker: its trial must go on from its last epoch in another worker;
-- the driver process, or any other process of its Ray (raylet, GCS, agents): the same `run` must go on with another one;
-- `run` itself, at any time: while it draws videos, decodes them, starts Ray or trains. It is started again at once,
-  while the processes of the one before may still be dying. Nothing else needs a person to start it again.
+- a Ray worker: its trial must continue from its last epoch in another worker;
+- the driver process, or any other process of its Ray instance (raylet, GCS, agents): the same `run` must continue with
+  a new driver process;
+- `run` itself, at any time: while it generates videos, decodes them, starts Ray or trains. It is restarted immediately,
+  while the processes of the previous run may still be ending. No other failure requires a restart by the user.
 
-At the end the records (times, hosts and attempts aside) and the tables must be those of a run that nothing disturbed, a
-finished trial's record must be the very file that was seen first, and no process, lock or temporary file may be left.
+At the end, the records (except times, hosts and attempts) and the tables must equal those of an undisturbed run, the
+record of a finished trial must be the same file as when it was first seen, and no process, lock or temporary file may
+remain.
 """
 
 from __future__ import annotations

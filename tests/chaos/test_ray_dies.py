@@ -1,7 +1,7 @@
 """A run recovers by itself when its driver process or a component of its Ray instance dies.
 
-The raylet, the GCS or the driver process is killed while Ray starts or while trials train. `run` starts another driver
-with one line that says why, ends with exit code 0, and runs nothing again that had finished.
+The raylet, the GCS or the driver process is killed while Ray starts or while trials train. `run` starts a new driver
+process, prints the reason in one line, ends with exit code 0, and does not rerun finished trials.
 """
 
 from __future__ import annotations

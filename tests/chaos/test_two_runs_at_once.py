@@ -1,8 +1,8 @@
 """Concurrent runs of one study: exactly one proceeds.
 
-Several `run`s of one study into one folder start in the same moment, and another one when trials run: exactly one
-works, every other is refused with one message that names it, and no trial is started twice. The lock of a `run` that
-was killed is not in the way of the next.
+Several `run`s of one study start simultaneously in one folder, and another one starts while trials run: exactly one
+proceeds, every other run is refused with one message that identifies it, and no trial is started twice. The lock of a
+killed `run` does not block the next one.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A cluster head with Ray's own autoscaler, which starts real nodes on this machine.
 
-Ray ships such a cluster for its tests (`ray.cluster_utils.AutoscalingCluster`), but that one ends every Ray of its user
-by name, and listens on all interfaces.
+Ray provides such a cluster for its tests (`ray.cluster_utils.AutoscalingCluster`), but it stops all Ray processes of
+the user by name, and listens on all interfaces.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Emulator of Google Cloud Storage that also lists folder markers, as Arrow requires, and creates conditionally.
 
-`python google_storage.py PORT`. Google's own testbench, which is not on PyPI, lists them too.
+`python google_storage.py PORT`. Google's own testbench, which is not on PyPI, also lists them.
 """
 
 from __future__ import annotations

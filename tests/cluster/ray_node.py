@@ -1,6 +1,7 @@
 """One node of a Ray cluster, in the foreground: `python ray_node.py '{"gcs": null, …}'` (see `nodes.Node`).
 
-`ray start` refuses a second node where Ray is to stay on the loopback interface; this starts it as Ray's own tests do.
+`ray start` refuses a second node if Ray is restricted to the loopback interface; this script starts one in the same way
+as Ray's own tests.
 """
 
 from __future__ import annotations

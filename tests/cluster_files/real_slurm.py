@@ -1,7 +1,7 @@
 """A real SLURM for tests: a controller and several nodes, in namespaces of this machine.
 
-Each node has processes, a network address, a host name and a /tmp of its own; other files are shared, as on a cluster.
-Everything lives in one process namespace, whose first process ends when the test's end of a pipe is closed.
+Each node has its own processes, network address, host name and /tmp; other files are shared, as on a cluster. All
+processes run in one process namespace, whose first process ends when the test closes its end of a pipe.
 """
 
 from __future__ import annotations

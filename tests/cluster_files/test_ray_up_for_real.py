@@ -1,7 +1,7 @@
 """`ray up` starts Ray on machines reached by ssh, and a study runs on all of them.
 
-The machines are namespaces of this one. This environment replaces what the file installs on each machine; all other
-steps are executed as written.
+The machines are namespaces of this machine. This environment replaces the packages that the file installs on each
+machine; all other steps are executed as written.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The RayJob is valid for KubeRay, and runs a command that `agrm-study` accepts.
 
-The custom resource's definition is KubeRay's and large; KUBERAY_CRD names a file of it (in KubeRay's repository
-helm-chart/kuberay-operator/crds/ray.io_rayjobs.yaml).
+KubeRay's definition of the custom resource is large; KUBERAY_CRD specifies a file that contains it (in KubeRay's
+repository: helm-chart/kuberay-operator/crds/ray.io_rayjobs.yaml).
 """
 
 from __future__ import annotations

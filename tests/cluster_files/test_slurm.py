@@ -1,6 +1,6 @@
 """The SLURM script runs a study on two nodes, stops at SLURM's warning, and resumes when it is restarted.
 
-`slurm_stub/` replaces SLURM; Ray, the study and its trials are real, in a network of their own.
+`slurm_stub/` replaces SLURM; Ray, the study and its trials are real, in a separate network.
 """
 
 from __future__ import annotations

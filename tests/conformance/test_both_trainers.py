@@ -1,7 +1,7 @@
 """One contract for the built-in and a user-defined trainer: the same checks, run through `TrialRunner`.
 
-The contract is that of `docs/your_own.md`: samples with ids, labels and groups; start or resume in a folder; one epoch;
-save; an outcome with predictions per subject for the parts of the split.
+The contract is described in `docs/your_own.md`: samples with ids, labels and groups; start or resume in a folder; one
+epoch; save; an outcome with predictions per subject for the parts of the split.
 """
 
 from __future__ import annotations

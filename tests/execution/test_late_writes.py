@@ -1,7 +1,7 @@
 """A joined run that is suspended just before it writes, and resumes after another run has taken over its trial.
 
-Between the check that its run was not declared dead and the write, no storage can stop it. What it then writes is of
-one training run, or is found to be damaged: numbers of two training runs are never mixed unnoticed.
+Between the check that its run was not declared dead and the write, no storage can stop the run. What it then writes
+comes from one training run, or is detected as damaged: numbers of two training runs are never mixed unnoticed.
 """
 
 from __future__ import annotations

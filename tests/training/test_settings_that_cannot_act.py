@@ -1,6 +1,6 @@
 """Settings and epochs that the plan treats as equal give equal training runs.
 
-Both variants are trained and compared, to the last bit.
+Both variants are trained, and their results are compared bit for bit.
 """
 
 from __future__ import annotations

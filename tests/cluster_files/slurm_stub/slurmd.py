@@ -1,7 +1,7 @@
 """Stub of SLURM that runs a batch script on its first node, in a network that has only the loopback interface.
 
-Called as `unshare --net --pid --fork --kill-child --mount-proc python slurmd.py JOB.json`; everything that is left when
-it ends dies with the namespace. The script's own `#SBATCH` lines say how it is warned.
+Called as `unshare --net --pid --fork --kill-child --mount-proc python slurmd.py JOB.json`; all remaining processes end
+with the namespace. The `#SBATCH` lines of the script specify the warning signal.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Kinds of data that a lab may have: each is indexed as documented, or refused with a message.
 
-Each kind is a small folder, a call of `data index` and what must follow: exit code, words of the output, numbers of
-clips and subjects in the manifest. What is right is taken from `docs/your_data.md`.
+Each kind is a small folder, a call of `data index` and the expected outcome: exit code, words of the output, numbers of
+clips and subjects in the manifest. The expected outcomes follow `docs/your_data.md`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The class of a synthetic clip is visible only in the legs.
 
-Two checks: changing the knees changes no pixel outside the legs; and a permutation test over many children finds no
-association between the class and what is drawn outside the legs.
+Two checks: a change of the knees does not change any pixel outside the legs; and a permutation test over many children
+finds no association between the class and the pixels outside the legs.
 """
 
 from __future__ import annotations
