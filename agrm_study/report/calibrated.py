@@ -33,7 +33,7 @@ class Calibrated:
         slope: Calibration slope of a two-class task; None if it is undefined for any seed.
         intercept: Calibration in the large; None under the same condition.
         temperature_S: Temperature for each seed, averaged over its folds; NaN if the validation data do not identify
-            it, in which case 1 is used. This and the following attributes are None without validation data.
+            it, in which case 1 is used. This and the following attributes are None if there are no validation data.
         ece_after: ECE after scaling.
         brier_after: Brier score after scaling.
         probs_after_SNK: Scaled probabilities.

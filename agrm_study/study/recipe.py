@@ -93,7 +93,7 @@ class Model(Section):
     head: Literal["flatten", "adaptive"] = "adaptive"
     """Only for C3D with average pooling: the published flattening, or adaptive pooling before its two hidden layers."""
     classifier: Literal["linear", "arcface"] = "linear"
-    """Classifier: linear, or `arcface` (cosine similarities), which requires the loss of the same name."""
+    """Classifier: linear, or `arcface` (cosine similarities), which requires the loss with the same name."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Dropout probability before the classifier."""
     pooling: Pooling = Pooling()

@@ -89,8 +89,8 @@ class TrialOutcome:
         predictions: Predictions by network and part.
         device: ``cpu`` or the name of the GPU.
         steps_per_epoch: Training steps per epoch, excluding clips added by pseudo-labelling rounds; None if unknown.
-        alpha: Decay per step of the network's moving average; None without a moving average.
-        momentum: Decay per update of the threshold policy's averages; None without averages.
+        alpha: Decay per step of the network's moving average; None if there is no moving average.
+        momentum: Decay per update of the threshold policy's averages; None if there are no averages.
         gflops: Floating-point operations of a forward pass for one clip, in 10⁹; None if they were not counted.
         clips_per_s: Mean training throughput since the last resume; None if no epoch was trained. Ignored by ``==``.
     """

@@ -1,7 +1,7 @@
 """Source of trials that joined runs share: a trial is claimed before it is handed out.
 
-A trial that another run holds counts as running, so trials that share its stages wait for it as they would within one
-run. When it ends, its record becomes an event of this run; if the other run ends without recording it, the trial is
+A trial that another run has claimed counts as running, so trials that share its stages wait for it as they would within
+one run. When it ends, its record becomes an event of this run; if the other run ends without recording it, the trial is
 handed out again.
 """
 

@@ -32,7 +32,7 @@ class FinishedNetwork:
     Attributes:
         row: Its `trials` record.
         arm: The first arm that uses the trial.
-        fold, repeat: The fold used as its test part, and the repeat; None and 0 without folds.
+        fold, repeat: The fold used as its test part, and the repeat; None and 0 if there are no folds.
     """
 
     row: dict[str, Any]

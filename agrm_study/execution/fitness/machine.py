@@ -43,7 +43,7 @@ def check_processors() -> Iterator[Finding]:
 
 
 def cgroup_processors(root: Path = Path("/sys/fs/cgroup")) -> float | None:
-    """Number of processors in the container's quota; ``None`` without a quota."""
+    """Number of processors in the container's quota; ``None`` if there is no quota."""
     try:
         quota, period = (root / "cpu.max").read_text().split()
         return None if quota == "max" else int(quota) / int(period)

@@ -34,7 +34,7 @@ _CLAIM: Final = "claim"
 
 
 class TakenError(Exception):
-    """Another run holds the claim; `content` is the content of the claim, its owner as JSON."""
+    """Another run owns the claim; `content` is the content of the claim, its owner as JSON."""
 
     def __init__(self, content: bytes | None) -> None:
         super().__init__("another run holds the claim")

@@ -24,8 +24,8 @@ class TrialEvent:
             the same way several times).
         metric: Validation metric of the study after this epoch, or at the best epoch when finished.
         wall_s: Seconds of training so far, summed over all contributing attempts.
-        resumed: Epoch of the checkpoint that this attempt resumed from; 0 without one.
-        saved: Epoch of the rolling checkpoint; 0 without one.
+        resumed: Epoch of the checkpoint that this attempt resumed from; 0 if there is none.
+        saved: Epoch of the rolling checkpoint; 0 if there is none.
         inherited: Number of epochs whose state this attempt inherited from another trial.
         earlier_metrics: In a search that prunes, the validation metric after each epoch that this attempt did not
             train, in order; only in its first ``epoch`` event, which reports no new epoch.

@@ -30,7 +30,7 @@ class OwnCheckpoint:
     Attributes:
         epoch: Number of completed epochs.
         rows: Metrics of these epochs.
-        best_state: Result of `packed_state` after the best epoch; empty without early stopping.
+        best_state: Result of `packed_state` after the best epoch; empty if there is no early stopping.
         stage: Name of the stage that ends at this checkpoint; empty for the trial's own checkpoint.
     """
 

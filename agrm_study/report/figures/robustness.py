@@ -131,6 +131,6 @@ class RobustnessCurves(FigureKind[RobustnessInfo]):
     def caption(self, info: RobustnessInfo) -> str:
         return (
             f"{sentence_case(METRIC_NAMES[info.metric])} on corrupted copies of the test part by severity; 0 is the "
-            "unchanged test part. Markers: mean over seeds; bands: 95% intervals over seeds and subjects. The table of "
-            "the same name defines the corruptions."
+            "unchanged test part. Markers: mean over seeds; bands: 95% intervals over seeds and subjects. The table "
+            "with the same name defines the corruptions."
         )

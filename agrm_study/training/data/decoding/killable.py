@@ -1,7 +1,7 @@
 """Pool of child processes for calls that may hang or crash, so that a damaged file does not stop the whole run.
 
 The pool and its children communicate over pipes. A child that does not send a message for `stall_s` seconds is killed.
-A killed or crashed child is replaced, and its task returns a `Failure`. Children start as fresh interpreters (a decoder
+A killed or crashed child is replaced, and its task returns a `Failure`. Children start as new interpreters (a decoder
 opened in a forked child hangs), do not import torch or the caller's main module, and exit when their parent dies.
 """
 
