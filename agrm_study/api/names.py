@@ -101,7 +101,7 @@ def _content(study: str | Path | Mapping[str, Any]) -> tuple[Any, Path, Places]:
 
 
 def parts_of(study: str | Path | Mapping[str, Any]) -> OwnParts:
-    """Executes and returns the parts that a study provides; returns none if its `parts` are not a list of names.
+    """Executes and returns the parts that a study provides; returns no parts if `parts` is not a list of names.
 
     Raises:
         InputError: If the study is not YAML, or a part cannot be executed.

@@ -58,7 +58,7 @@ def plan_study(
     limits: Limits | None = None,
     slots: int | None = None,
 ) -> PlanSummary:
-    """Plan a study; nothing is written or run.
+    """Plan a study without writing or running anything.
 
     Args:
         asked: The study.

@@ -43,7 +43,7 @@ class ResultTable:
 
     @property
     def caption(self) -> str:
-        """The caption, preceded by a note of missing trials."""
+        """The caption, preceded by a note on missing trials."""
         return self._table.heading
 
     @property
@@ -52,7 +52,7 @@ class ResultTable:
         return self._table.notes
 
     def to_frame(self) -> pd.DataFrame:
-        """The content of the table's CSV file: fractions at full precision, with intervals and p values."""
+        """The content of the table's CSV file: fractions at full precision, with intervals and p-values."""
         import pandas as pd
 
         header, rows = csv.values(self._table)
@@ -83,7 +83,7 @@ class ResultTable:
 
 
 def _series(values: list[Number]) -> pd.Series:
-    """One column: whole numbers, floats or text; missing and non-finite values as NA or NaN."""
+    """One column of integers, floats or text; missing and non-finite values are NA or NaN."""
     import pandas as pd
 
     known = [v for v in values if v is not None and not (isinstance(v, float) and not math.isfinite(v))]

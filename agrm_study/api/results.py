@@ -113,7 +113,7 @@ class Results:
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """Problems with unusable records, and notes on other records, as sentences."""
+        """Descriptions of unusable records, and notes on other records."""
         return tuple(map(str, self._evidence.problems))
 
     def table(self, name: str) -> ResultTable:
@@ -163,9 +163,9 @@ class Results:
         Returns:
             A data frame with ``task``, ``arm``, ``reference``, ``metric``, the difference ``delta`` = arm − reference
             of the means over seeds, its interval ``low`` to ``high`` (95 %) and ``p`` over seeds and subjects
-            (docs/statistics.md; ``p`` is not corrected for other comparisons), Hedges' ``g``, the number of ``seeds``,
-            and the shares of the variance ``from_seeds``, ``from_subjects`` and ``from_both`` together. Tasks on which
-            the metric is not defined are left out.
+            (docs/statistics.md; ``p`` is not corrected for multiple comparisons), Hedges' ``g``, the number of
+            ``seeds``, and the shares of the variance ``from_seeds``, ``from_subjects`` and ``from_both`` (their
+            interaction). Tasks for which the metric is not defined are omitted.
 
         Raises:
             InputError: If an arm or the metric does not exist, or the arms cannot be compared (no finished trial, or

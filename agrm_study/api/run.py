@@ -52,13 +52,13 @@ def run(
         study: A study, or any argument accepted by `load_study`.
         results: Results folder, a path or URI; ``results/<name of the study>`` by default.
         slots: Maximum number of concurrent trials; by default as many as fit.
-        address: Address of a Ray cluster; by default Ray is started on this machine.
+        address: Address of a Ray cluster; by default, Ray is started on this machine.
         autoscale: Whether the cluster's autoscaler adds nodes for waiting trials; requires ``slots``.
         device: Device for training; by default a GPU if the trial requests one.
         retry_failed: Whether to also run trials that failed deterministically.
-        time_limit: Time after which the run ends, e.g. ``7h30m``: trials that cannot finish by then are not started,
-            and running trials are saved.
-        gpu_hours: GPU-hours that the results folder may use in total, over all runs, including failed attempts.
+        time_limit: Time limit of the run, e.g. ``7h30m``: trials that cannot finish within it are not started, and
+            running trials are saved before it is reached.
+        gpu_hours: Limit on the total GPU-hours of all runs in the results folder, including failed attempts.
         executor: ``ray``, or ``inline`` to run trials sequentially in this process, for debugging.
         join: Whether to share the study with other runs that join the same results folder; one of them writes the
             report.

@@ -95,7 +95,7 @@ def main() -> None:
 
 
 def _storage_error(fault: Exception) -> int:
-    """Report inaccessible storage in one message; returns 0 for any other error."""
+    """Report inaccessible storage in one message and return the exit code; return 0 for any other error."""
     if os.environ.get("AGRM_STUDY_TRACEBACK") or not isinstance(fault, OSError):
         return 0
     if said := store_error_text(fault):
@@ -112,7 +112,7 @@ def _storage_error(fault: Exception) -> int:
         return 0
     click.echo(
         f"error: {fault.filename}: {str(fault.strerror).lower()}. Check the path, the free disk space and your "
-        "permissions there.",
+        "permissions.",
         err=True,
     )
     return EXIT_WRONG_INPUT

@@ -10,7 +10,7 @@ import click
 @click.command("check-part", short_help="Check your own backbones, losses, tables, trainers …")
 @click.argument("file", type=click.Path(path_type=Path))
 def check_part(file: Path) -> int:
-    """Run the conformance checks of every part in FILE and explain what fails; the exit code is 1 if a check fails.
+    """Run the conformance checks of every part in FILE and explain failures; the exit code is 1 if a check fails.
 
     FILE is a Python file or a module, as under `parts:` in a study. It is executed.
     """

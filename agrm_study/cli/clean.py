@@ -1,4 +1,4 @@
-"""The `clean` command: lists files that no table or resume needs, and removes them after confirmation."""
+"""The `clean` command: lists files that are no longer needed, and removes them after confirmation."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 @click.argument("results", type=str, shell_complete=complete_results)
 @click.option("--weights", is_flag=True, help="Also include the best weights of trials that no reported arm needs.")
 @click.option("--all-weights", is_flag=True, help="Also include the best weights of reported arms.")
-@click.option("--dry-run", is_flag=True, help="List only; remove nothing.")
+@click.option("--dry-run", is_flag=True, help="List the files without removing them.")
 @click.option("--yes", is_flag=True, help="Remove without confirmation.")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable, on stdout, without confirmation.")
 def clean(results: str, weights: bool, all_weights: bool, dry_run: bool, yes: bool, as_json: bool) -> None:
-    """List files that neither tables nor resumed trials of RESULTS need, and remove them after confirmation.
+    """List files in RESULTS that are needed neither for tables nor for resuming, and remove them after confirmation.
 
     These are temporary files of killed processes, claims of joined runs that have ended, checkpoints of trials that
     have finished or are no longer in the plan, and states that no trial needs. With --weights, the best weights of

@@ -22,18 +22,18 @@ from agrm_study.cli.completion import complete_results, complete_setting_name
     "--by",
     required=True,
     metavar="FIELD",
-    help="A setting, e.g. ssl.threshold.tau.",
+    help="Setting by which the arms are grouped, e.g. ssl.threshold.tau.",
     shell_complete=complete_setting_name,
 )
 @click.option(
     "--allow",
     type=click.Choice(["code", "data", "split"]),
     multiple=True,
-    help="Combine records that differ in this. May be repeated.",
+    help="Combine records that differ in this respect. May be repeated.",
 )
 @click.option("--out", type=click.Path(path_type=Path), default=None, help="Also write the table to this folder.")
 def compare(results: tuple[str, ...], by: str, allow: tuple[str, ...], out: Path | None) -> None:
-    """Compare the arms of one or several RESULTS, grouped by a setting."""
+    """Compare the arms of the studies in RESULTS, grouped by a setting."""
     from agrm_study.cli.report import print_table
     from agrm_study.records.local_copy import local_copy
     from agrm_study.report.compare import compare as compare_studies

@@ -10,7 +10,7 @@ from click.shell_completion import CompletionItem
 
 
 def complete_study(context: Context, parameter: Parameter, incomplete: str) -> list[CompletionItem]:
-    """Shipped studies, each with its question, and study files in the current folder; otherwise all files."""
+    """Shipped studies, each with its question, and study files in the working directory; otherwise all files."""
     if "/" in incomplete:
         return [CompletionItem(incomplete, type="file")]
     from agrm_study.study.library import shipped_folders
@@ -65,7 +65,7 @@ def complete_setting_name(context: Context, parameter: Parameter, incomplete: st
 
 
 def _folders_with(file: str, incomplete: str, *, also: Path | None = None) -> list[CompletionItem]:
-    """Folders at the typed path (and in an additional folder) that contain a given file."""
+    """Folders at the typed path (and in an additional folder) that contain the given file."""
     beside = Path(incomplete) if incomplete.endswith("/") else Path(incomplete).parent
     places = dict.fromkeys([beside, *([also] if also is not None else [])])
     try:

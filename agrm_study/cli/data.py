@@ -21,7 +21,7 @@ WORKERS = click.option(
     "--workers", type=click.IntRange(min=1), default=None, help="Number of processes. [default: one per core]"
 )
 STUDY = click.option(
-    "--study", default=None, metavar="STUDY", help="Take frame rate, crop, size and views from this study."
+    "--study", default=None, metavar="STUDY", help="Use the frame rate, crop, size and views of this study."
 )
 SHOWN_SUBJECTS = 20
 LAYOUT_NAMES = tuple(name.replace("_", "-") for name in LAYOUTS)
@@ -49,7 +49,10 @@ def data() -> None:
     help="Size of the knee deformity, and strength of the nuisance factors.",
 )
 @click.option(
-    "--picture", type=click.Path(path_type=Path), default=None, help="Also draw sample clips into this PNG file."
+    "--picture",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="Also write a picture of sample clips to this PNG file.",
 )
 @click.option(
     "--workers", type=click.IntRange(min=1), default=None, help="Number of processes. [default: one per core]"
@@ -57,7 +60,7 @@ def data() -> None:
 def synth(
     out: Path, subjects: int, unlabelled: int, seed: int, difficulty: str, picture: Path | None, workers: int | None
 ) -> None:
-    """Write a synthetic hybrid data set as real video files, with a manifest, into OUT."""
+    """Write a synthetic hybrid data set to OUT, as real video files with a manifest."""
     from agrm_study.cli.progress_bar import progress_bar
     from agrm_study.training.data.datasets.synthetic import contact_sheet, write_synthetic
 
@@ -84,7 +87,7 @@ def synth(
     help=f"Layout of the files: {', '.join(LAYOUT_NAMES)}, or one of --parts.",
 )  # fmt: skip
 @PARTS
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the manifest.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for the manifest.")
 @click.option("--append", is_flag=True, help="Add to the manifest in OUT instead of replacing it.")
 @click.option("--labels", type=click.Path(path_type=Path), default=None, help="CSV file with the labels (spwvd).")
 @click.option(
@@ -101,8 +104,8 @@ def synth(
     default=None,
     help="Read folders of numbered images as videos with this frame rate. [default: skip them]",
 )
-@click.option("--site", metavar="NAME", default=None, help="Site of the videos for which PATH specifies none.")
-@click.option("--json", "as_json", is_flag=True, help="Print the included, left-out and unreadable files as JSON.")
+@click.option("--site", metavar="NAME", default=None, help="Site of the videos for which no site is specified in PATH.")
+@click.option("--json", "as_json", is_flag=True, help="Print the included, skipped and unreadable files as JSON.")
 @WORKERS
 def index(
     path: Path,
@@ -155,7 +158,7 @@ def index(
     "--pictures",
     type=click.Path(path_type=Path),
     default=None,
-    help="Draw sample clips into this folder, as stored and as the network sees them in training and testing.",
+    help="Write pictures of sample clips to this folder, as stored and as the network sees them.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable, on stdout.")
 @WORKERS
@@ -186,7 +189,7 @@ def check(manifest: Path, study: str | None, pictures: Path | None, as_json: boo
 
 @data.command()
 @click.argument("study", type=str)
-@click.option("--results", metavar="DIR", default=None, help="As in `run`; the store is written to .data next to it.")
+@click.option("--results", metavar="DIR", default=None, help="As in `run`; the store is written to .data next to DIR.")
 @click.option("--set", "overrides", metavar="KEY=VALUE", multiple=True, help="As in `run`.")
 @click.option("--preset", metavar="NAME", default=None, help="As in `run`.")
 @WORKERS
@@ -257,7 +260,7 @@ def _show(report: CheckReport) -> None:
         console.width = 200  # one row per line, for grep
     if report.findings:
         table = Table(box=None, pad_edge=False, header_style="dim")
-        for title in ("", "finding", "clip", "subject", "what"):
+        for title in ("", "finding", "clip", "subject", "details"):
             table.add_column(title)
         for finding in report.findings:
             mark = "[red]stops[/]" if finding.severity == "stops" else "[dim]note[/]"

@@ -25,7 +25,7 @@ MARKS = {"ok": "[green]✓[/]", "note": "[yellow]·[/]", "problem": "[red]✗[/]
 @click.option("--ray", "with_ray", is_flag=True, help="Also start a local Ray instance (takes a few seconds).")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable, on stdout.")
 def doctor(results: str, address: str | None, with_ray: bool, as_json: bool) -> int:
-    """Check whether this machine can run a study whose results go to RESULTS (default: ./results).
+    """Check whether this machine can run a study whose results are written to RESULTS (default: ./results).
 
     Each line is ok, a note, or a problem that would stop a study, with a remedy. The exit code is 1 if there is a
     problem. Nothing is changed; files written for the checks are removed afterwards.
@@ -67,7 +67,7 @@ def _findings(results: str, address: str | None, with_ray: bool) -> Iterator[Fin
             name = getattr(check, "__name__", "check").removeprefix("check_").strip("_")
             yield problem(name, f"{type(fault).__name__}: {fault}", "This check itself failed; please report it.")
     if "://" in results and not (with_ray or address is not None):
-        advice = "A run checks at its start whether it can write there."
+        advice = "At its start, a run checks whether the folder is writable."
         yield note("results folder", f"{results} is checked for joined runs only", advice)
 
 

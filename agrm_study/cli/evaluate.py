@@ -30,16 +30,18 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @click.option(
     "--trained-on", type=click.Path(path_type=Path), default=None,
-    help="The study's own manifest, if it was moved.",
+    help="Path of the study's own manifest, if it was moved.",
 )  # fmt: skip
 @click.option(
     "--corrupt", "kinds", default=None, metavar="LIST",
     help="Corruptions of the study's test part, separated by commas, or all.",
 )  # fmt: skip
-@click.option("--severity", default="1-5", show_default=True, metavar="LIST", help="With --corrupt, as 1-5 or 1,3,5.")
+@click.option(
+    "--severity", default="1-5", show_default=True, metavar="LIST", help="Severities for --corrupt, e.g. 1-5 or 1,3,5."
+)
 @click.option(
     "--seed", type=click.IntRange(min=0, max=2**31 - 1), default=0, show_default=True,
-    help="With --corrupt: seed of the corruptions.",
+    help="Seed of the corruptions for --corrupt.",
 )  # fmt: skip
 @click.option(
     "--arm", "arms", multiple=True, metavar="NAME", help="Evaluate only this arm. May be repeated. [default: all]"
@@ -48,10 +50,10 @@ if TYPE_CHECKING:
 @click.option("--address", metavar="ADDR", default=None, help="Address of a running Ray cluster, or auto.")
 @click.option(
     "--slots", type=click.IntRange(min=1), default=None,
-    help="Concurrent trials, on Ray. [default: one at a time, without Ray]",
+    help="Number of concurrent trials, on Ray. [default: one at a time, without Ray]",
 )  # fmt: skip
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), default=None, help="[default: a GPU if there is one]")
-@click.option("--no-report", is_flag=True, help="Write no tables and figures; `agrm-study report` writes them later.")
+@click.option("--no-report", is_flag=True, help="Do not write tables and figures; `agrm-study report` can do so later.")
 def evaluate(
     results: str,
     manifest: Path | None,
@@ -70,9 +72,9 @@ def evaluate(
 ) -> int:
     """Evaluate the finished trials of RESULTS on other data, with their saved weights.
 
-    With --manifest and --name, the data are an external set, which must share neither videos nor subjects with the
-    study. With --corrupt, they are corrupted copies of the study's own test part. Records go to separate files in
-    RESULTS, and the report includes their tables and figures. Recorded evaluations are not repeated.
+    With --manifest and --name, the data are an external set, which must not share videos or subjects with the study.
+    With --corrupt, they are corrupted copies of the study's own test part. Records are written to separate files in
+    RESULTS, and the report includes the corresponding tables and figures. Recorded evaluations are not repeated.
     """
     from agrm_study.execution.evaluation.run import evaluate as evaluate_trials
     from agrm_study.execution.interrupt import Interrupt
@@ -123,10 +125,10 @@ def _wanted(
         raise click.UsageError("--manifest requires --name, the name of the set in tables and records")
     if not NAME.fullmatch(name):
         raise InputError(
-            "is not a valid name of a set",
+            "is not a valid set name",
             field="--name",
             given=name,
-            allowed="up to 40 of a-z, 0-9, _ and -, beginning with a letter or digit",
+            allowed="up to 40 characters from a-z, 0-9, _ and -, beginning with a letter or digit",
         )
     return ExternalSet(manifest=manifest, name=name, distinct_subjects=distinct_subjects, trained_on=trained_on)
 
@@ -148,7 +150,7 @@ def _kinds(text: str) -> tuple[str, ...]:
             )
     if not found:
         raise InputError(
-            "specifies no corruption", field="--corrupt", given=text, allowed=f"{', '.join(CORRUPTIONS)}, all"
+            "requires at least one corruption", field="--corrupt", given=text, allowed=f"{', '.join(CORRUPTIONS)}, all"
         )
     return found
 
@@ -164,7 +166,7 @@ def _severities(text: str) -> tuple[int, ...]:
                 "are not valid severities",
                 field="--severity",
                 given=text,
-                allowed="numbers from 1 to 5, as 1-5 or 1,3,5",
+                allowed="numbers from 1 to 5, e.g. 1-5 or 1,3,5",
             )
         found |= set(range(int(form[1]), int(form[2] or form[1]) + 1))
     return tuple(severity for severity in SEVERITIES if severity in found)

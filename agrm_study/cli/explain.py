@@ -20,17 +20,17 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("results", type=str, shell_complete=complete_results)
 @click.argument("trial", required=False)
-@click.option("--arm", default=None, metavar="NAME", help="Instead of TRIAL: the trial of this arm.")
+@click.option("--arm", default=None, metavar="NAME", help="Explain a trial of this arm instead of TRIAL.")
 @click.option("--seed", type=int, default=None, help="With --arm. [default: the study's first]")
 @click.option("--task", default=None, metavar="TASK", help="With --arm. [default: the study's first]")
 @click.option("--out", type=click.Path(path_type=Path), default=None, help="[default: RESULTS/explain]")
 @click.option(
     "--clips", type=click.IntRange(min=1), default=3, show_default=True,
-    help="Clips shown per true class: correct ones across the range of confidence, and the most confident errors.",
+    help="Number of clips per true class: correct clips over the range of confidence, and the most confident errors.",
 )  # fmt: skip
 @click.option(
     "--subjects", type=click.IntRange(min=0), default=None,
-    help="Test subjects of the occlusion check; 0 skips it. [default: all]",
+    help="Number of test subjects in the occlusion check; 0 skips it. [default: all]",
 )  # fmt: skip
 @click.option(
     "--boxes", type=click.Choice(["person", "legs"]), default=None,
@@ -51,11 +51,11 @@ def explain(
 ) -> None:
     """Show which regions a finished TRIAL of RESULTS relies on, and measure this for every seed of its arm.
 
-    TRIAL is a trial id or a prefix of one. Figures and videos are written to OUT/<trial id>, numbers to
-    OUT/occlusion.csv and .md.
+    TRIAL is a trial id or a prefix of one. Pictures are written to OUT/<trial id>, and numbers to OUT/occlusion.csv and
+    OUT/occlusion.md.
 
     The occlusion check hides each region of every test subject for every network of the arm. On a CPU this takes
-    minutes (about four for the demo); --subjects 12 tests fewer subjects, and --subjects 0 only draws the figures.
+    minutes (about four for the demo); --subjects 12 uses only 12 subjects, and --subjects 0 creates only the pictures.
     """
     from agrm_study.cli.progress_bar import progress_bar
     from agrm_study.explain.run import Options
@@ -71,7 +71,7 @@ def explain(
         raise InputError(
             "must be on this machine, with its checkpoints",
             where=results,
-            hint="Copy the folder, e.g. by `aws s3 cp --recursive` or `gcloud storage cp --recursive`.",
+            hint="Copy the folder, e.g. with `aws s3 cp --recursive` or `gcloud storage cp --recursive`.",
         )
     folder = Path(results)
     finished = FinishedTrials(folder)

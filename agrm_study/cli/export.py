@@ -13,7 +13,7 @@ from agrm_study.cli.completion import complete_results
 @click.argument("results", type=str, shell_complete=complete_results)
 @click.argument("trial", required=False)
 @click.option(
-    "--out", type=click.Path(path_type=Path), required=True, metavar="FOLDER", help="Folder of the exported model."
+    "--out", type=click.Path(path_type=Path), required=True, metavar="FOLDER", help="Folder for the exported model."
 )
 @click.option(
     "--arm", default=None, metavar="NAME", help="[default: the reference, or else the best on validation data]"
@@ -24,7 +24,7 @@ def export(results: str, trial: str | None, out: Path, arm: str | None, task: st
     """Write the network of a finished TRIAL of RESULTS: weights (safetensors), recipe and model card.
 
     TRIAL is a trial id or a prefix of one; without it, the best seed of an arm on validation data is selected. The test
-    part is not used for the selection. `agrm-study predict FOLDER VIDEO` uses the folder.
+    part is not used for the selection. `agrm-study predict FOLDER VIDEO` uses the exported model.
     """
     from agrm_study.export.chosen import FinishedStudy
     from agrm_study.export.recipe_file import NOTICE

@@ -87,7 +87,7 @@ def facts_of(manifest: Path, study_file: Path) -> DataFacts:
     ]
     if views is not None:
         lines.append(
-            line(f"  views: {list(views)}", "of the unlabelled clips; there are none of the paper's 0° and 180°")
+            line(f"  views: {list(views)}", "of the unlabelled clips; the paper's views, 0° and 180°, are absent")
         )
     paper = all(BUILT_IN["two_class"].has(label) for label in counts)
     labels = tuple(dict.fromkeys((*LABELS, *counts))) if paper else sorted(counts)
@@ -135,17 +135,17 @@ def first_study(name: str, facts: DataFacts, *, cpus: int, gpus: int) -> str:
     return "".join(
         (
             f"# {question}\n#\n{remarks}#\n",
-            "# Plan it  agrm-study plan THIS_FILE\n# Run it   agrm-study run THIS_FILE\n",
+            "# Plan  agrm-study plan THIS_FILE\n# Run   agrm-study run THIS_FILE\n",
             "# Every setting and its meaning: agrm-study schema, or completion in your editor (docs/editor.md).\n\n",
             line(f"name: {quoted(name)}", "also the name of its results folder"),
             f"question: {question}\n",
             line("base: agrm", "the protocol of Song et al. 2026; this file contains only the differences"),
             *facts.tasks,
-            line("seeds: [0, 1, 2, 3, 4]", "replicates of every arm: the ± of the tables"),
+            line("seeds: [0, 1, 2, 3, 4]", "replicates of every arm, for the ± in the tables"),
             "\ndata:\n",
             *facts.data,
             _settings(facts, gpus),
-            "\n# The rows of the tables: a name, and the settings that differ from those above.\n"
+            "\n# Rows of the tables: each has a name, and settings that differ from the settings above.\n"
             "# Instead of `arms`, `grid` crosses values (grid: {ssl.threshold.tau: [0.7, 0.8, 0.9]}).\n",
             *_arms(ssl),
             line("primary_metric: macro_f1", "the metric that is tested; the other metrics are reported too"),
@@ -166,7 +166,7 @@ def _settings(facts: DataFacts, gpus: int) -> str:
         return (
             f"{ABOVE_SETTINGS} No GPU was found here, and the protocol's network\n"
             "# (3D ResNet-18 on 16 × 224 × 224 pixels) takes weeks without one. Uncomment these lines for a small\n"
-            f"# network that shows within hours whether everything works.\n{head}"
+            f"# network, with which you can check within hours that everything works.\n{head}"
             + "".join(f"# {line}\n" for line in small.splitlines())
         )
     clip = Clip()
@@ -202,7 +202,7 @@ def _resources(cpus: int, gpus: int) -> str:
     share = max(1, min(4, cpus // max(1, gpus)))
     text = f"resources: {{cpu: {share}, gpu: 1}}" if gpus else "resources: {cpu: 1, gpu: 0}"
     here = f"{counted(cpus, 'processor')} and {counted(gpus, 'GPU') if gpus else 'no GPU'}"
-    more = "; gpu: 0.5 runs two trials on one" if gpus else ""
+    more = "; gpu: 0.5 runs two trials on one GPU" if gpus else ""
     return line(text, f"of one trial; this machine has {here}{more}")
 
 
@@ -216,7 +216,7 @@ def _unlabelled_lines(clips: int) -> tuple[str, ...]:
         val = clips - train
     return (
         line(f"  unlabelled_train: {train}", "unlabelled clips for training, at most"),
-        line(f"  unlabelled_val: {val}", "unlabelled clips for monitoring pseudo-labels; never in a result"),
+        line(f"  unlabelled_val: {val}", "unlabelled clips for monitoring pseudo-labels; never used in a result"),
     )
 
 

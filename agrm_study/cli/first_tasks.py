@@ -14,11 +14,12 @@ from agrm_study.study.labels import LABELS
 from agrm_study.study.tasks import BUILT_IN, MAX_CLASSES, MIN_CLASSES
 
 FEWEST: Final = 3
-"""Minimum number of subjects of a class for which training, validation and test each have one."""
+"""Minimum number of subjects of a class such that the training, validation and test parts each have one."""
 FEW: Final = 10
 """Number of subjects of a class below which intervals are wide for every method."""
 NO_THREE_CLASS: Final = (
-    "No three-class task: training, validation and test each require subjects of its three labels and no other label."
+    "No three-class task: training, validation and test each require subjects of all three labels, and other labels "
+    "are not allowed."
 )
 OWN: Final = "groups"
 """Name of the task that contains all labels."""
@@ -94,9 +95,11 @@ def own_task(counts: Mapping[str, int], where: Path) -> Tasks:
         *(line(f"      # {quoted(label)}: [{quoted(label)}]", _subjects(counts[label])) for label in rare),
     ]
     if len(usable) == MIN_CLASSES:
-        lines.append(line(f"    # positive: {quoted(usable[1])}", "the class to detect: sensitivity, ROC curve"))
+        lines.append(
+            line(f"    # positive: {quoted(usable[1])}", "the class to detect; adds sensitivity and the ROC curve")
+        )
     else:
-        lines.append(line("    # ordered: true", "if the classes are in increasing order: kappa, and the loss corn"))
+        lines.append(line("    # ordered: true", "if the classes are in ascending order; adds kappa and the loss corn"))
     return tuple(lines), tuple(f"Left out: the label {label}, {_subjects(counts[label])}." for label in rare)
 
 

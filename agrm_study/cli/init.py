@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 
-@click.command(short_help="Write a commented study file to start from.")
+@click.command(short_help="Write a commented starter study file.")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False), default=Path("study.yaml"))
 @click.option(
     "--data",
@@ -18,9 +18,9 @@ import click
     metavar="MANIFEST",
     help="Manifest of your data.",
 )
-@click.option("--synthetic", is_flag=True, help="Use synthetic figures, generated on the first run, instead of data.")
+@click.option("--synthetic", is_flag=True, help="Use synthetic videos, generated on the first run.")
 def init(file: Path, manifest: Path | None, synthetic: bool) -> None:
-    """Write a commented study file to start from into FILE (default: study.yaml).
+    """Write a commented starter study file to FILE (default: study.yaml).
 
     Tasks, unlabelled clips and resources are chosen to suit your data and this machine. An existing file is never
     overwritten. `agrm-study data index` creates a manifest from a folder of videos.
@@ -31,7 +31,7 @@ def init(file: Path, manifest: Path | None, synthetic: bool) -> None:
 
     if (manifest is None) == (not synthetic):
         raise InputError(
-            "requires one of --data MANIFEST and --synthetic",
+            "specify either --data MANIFEST or --synthetic",
             hint="`agrm-study data index VIDEOS --layout folder --out DIR` creates a manifest of your videos.",
         )
     if file.exists():
@@ -48,5 +48,5 @@ def init(file: Path, manifest: Path | None, synthetic: bool) -> None:
         raise InputError(f"cannot be written ({problem.strerror})", where=file) from None
     click.echo(str(file))
     click.echo(f"{facts.summary}\nReview {file}, then:", err=True)
-    click.echo(f"  agrm-study plan {file}    what it would run", err=True)
-    click.echo(f"  agrm-study run {file}     run it; safe to repeat at any time", err=True)
+    click.echo(f"  agrm-study plan {file}    shows what would run", err=True)
+    click.echo(f"  agrm-study run {file}     runs the study; safe to repeat at any time", err=True)

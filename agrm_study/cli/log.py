@@ -22,8 +22,8 @@ from agrm_study.study.counted import counted
 def log(results: str, name: str, parts: tuple[Path, ...], out: str | None) -> None:
     """Export the trials of RESULTS to a tracker: their curves, settings, final metrics and failures.
 
-    Everything comes from the records, while the study runs or afterwards. A second export writes only what is new.
-    W&B runs stay on this machine unless WANDB_MODE specifies otherwise; optuna shows searches only.
+    All values come from the records, while the study runs or afterwards. A repeated export writes only new values.
+    W&B runs stay on this machine unless WANDB_MODE specifies otherwise; only searches are exported to optuna.
     """
     from agrm_study.api.names import own_name
     from agrm_study.cli.progress_bar import progress_bar

@@ -21,23 +21,25 @@ PARTS = click.option(
 
 
 def limit_options(verb: F) -> F:
-    """--for and --gpu-hours: the limits of a run."""
+    """Add --for and --gpu-hours, the limits of a run."""
     for option in (
         click.option(
             "--gpu-hours",
             type=click.FloatRange(min=0, min_open=True),
             metavar="HOURS",
             default=None,
-            help="Total GPU-hours that the results folder may use, over all runs, including failed attempts.",
+            help="Limit on the total GPU-hours of all runs in the results folder, including failed attempts.",
         ),
-        click.option("--for", "time_limit", metavar="TIME", default=None, help="Limit of one run, e.g. 7h30m or 90m."),
+        click.option(
+            "--for", "time_limit", metavar="TIME", default=None, help="Time limit of one run, e.g. 7h30m or 90m."
+        ),
     ):
         verb = option(verb)
     return verb
 
 
 def study_options(verb: F) -> F:
-    """STUDY, --results, --set and --preset: the options that select a study."""
+    """Add STUDY, --results, --set and --preset, which select a study."""
     for option in reversed(
         (
             click.argument("study", type=click.Path(path_type=Path, dir_okay=False), shell_complete=complete_study),
@@ -45,7 +47,7 @@ def study_options(verb: F) -> F:
                 "--results",
                 metavar="DIR",
                 default=None,
-                help="Folder of records, tables and figures. [default: results/<name of the study>]",
+                help="Folder for records, tables and figures. [default: results/<name of the study>]",
             ),
             click.option(
                 "--set",
@@ -60,7 +62,7 @@ def study_options(verb: F) -> F:
                 metavar="NAME",
                 default=None,
                 shell_complete=complete_preset,
-                help="Preset whose settings replace those of the study, e.g. tiny.",
+                help="Preset that overrides settings of the study, e.g. tiny.",
             ),
         )
     ):

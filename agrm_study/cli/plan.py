@@ -35,11 +35,12 @@ _HELD_BACK = "held back, as its trials keep failing in the same way: --retry-fai
 @study_options
 @click.option(
     "--measure", is_flag=True,
-    help="Estimate the time of kinds of trials that have not run yet, from a few training steps on random clips.",
+    help="Estimate the duration of kinds of trials that have not run yet from a few training steps on random clips.",
 )  # fmt: skip
 @click.option(
     "--detect", type=click.FloatRange(min=0, max=100, min_open=True), metavar="POINTS",
-    help="Also show which differences the study can detect, and what is needed to detect POINTS percentage points.",
+    help="Also show which differences the study can detect, and the seeds or subjects needed to detect a difference of "
+    "POINTS percentage points.",
 )  # fmt: skip
 @click.option(
     "--assume", type=(click.FloatRange(min=0), click.FloatRange(min=0, max=100), click.IntRange(min=2)),
@@ -50,7 +51,7 @@ _HELD_BACK = "held back, as its trials keep failing in the same way: --retry-fai
 @limit_options
 @click.option(
     "--slots", type=click.IntRange(min=1, max=100_000), default=None,
-    help="Concurrent trials within a limit. [default: as many as fit here]",
+    help="Number of concurrent trials for --for and --gpu-hours. [default: as many as fit on this machine]",
 )  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable, on stdout.")
 def plan(
@@ -151,7 +152,7 @@ def _show(plan: PlanSummary) -> None:
         console.print(escape(timed_sentence(plan.timed)), soft_wrap=True)
     if plan.cpu_hours:
         used = Used(cpu_s=3600 * plan.cpu_hours, gpu_s=3600 * plan.gpu_hours)
-        console.print(f"Used so far: {hours_words(used)}, failed attempts included.")
+        console.print(f"Used so far: {hours_words(used)}, including failed attempts.")
     if plan.bought is not None:
         console.print(bought_sentence(plan.bought), soft_wrap=True)
     if plan.disk is not None:
@@ -167,7 +168,7 @@ def seeds_text(seeds: Sequence[int]) -> str:
 
 def _trials_sentence(plan: PlanSummary) -> str:
     """Number of trials, and number of trials to run."""
-    merged = counted(plan.merged, "cell shares a trial with an equal one", "cells share a trial with an equal one")
+    merged = counted(plan.merged, "cell shares a trial with another cell", "cells share a trial with another cell")
     words = f"{counted(plan.trials, 'trial')}{f' ({merged})' if plan.merged else ''}, {plan.missing} to run"
     if plan.search is None:
         return f"{words}, {counted(plan.epochs_at_most, 'epoch')} at most"
@@ -211,8 +212,8 @@ def _folds_sentence(f: FoldsSummary) -> str:
     if f.sites is not None:
         of_folds = "; ".join(f"fold {fold}: {some(sites)}" for fold, sites in enumerate(f.sites))
         return (
-            f"{words}. A fold tests whole sites ({of_folds}). No trial of the same study without folds can be reused, "
-            "as its split ignores sites"
+            f"{words}. The test part of a fold consists of whole sites ({of_folds}). No trial of the same study "
+            "without folds can be reused, as its split ignores sites"
         )
     if not f.reused:
         return (

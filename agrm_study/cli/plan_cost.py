@@ -1,4 +1,4 @@
-"""Sentences on the time and disk space that a plan needs."""
+"""Text about the time and disk space that a plan needs."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def _unmeasured(trials: int) -> str:
 
 
 def bought_sentence(bought: Bought) -> str:
-    """Work that a run finishes within its limits, and work that all missing trials need."""
+    """Number of trials that a run finishes within its limits, and the total work of all missing trials."""
     from agrm_study.execution.progress.wording import rough
     from agrm_study.study.duration import written_duration
 
@@ -85,11 +85,11 @@ def disk_sentence(disk: Disk, *, kept: bool) -> str:
     if disk.records is not None:
         parts.append(f"{format_bytes(disk.records)} of records")
     if disk.states:
-        parts.append(f"{'' if kept else 'temporarily up to '}{format_bytes(disk.states)} of states of stages")
+        parts.append(f"{'' if kept else 'temporarily up to '}{format_bytes(disk.states)} of stage states")
     parts.append(f"{format_bytes(disk.checkpoint)} of checkpoints per running trial")
     unknown = counted(disk.unknown, "unmeasured trial is not included", "unmeasured trials are not included")
     rest = f"; {unknown}" if disk.unknown else ""
     free = ""
     if disk.free is not None and disk.free < disk.at_most:
-        free = f" Only {format_bytes(disk.free)} is free there."
+        free = f" Only {format_bytes(disk.free)} is free."
     return f"Disk: up to {format_bytes(disk.at_most)} more: {', '.join(parts)}{rest}.{free}"

@@ -47,7 +47,7 @@ def detections(results: str | Path, study: Study, points: float, assumptions: Se
             found, hours = [], None
     if not found:
         raise InputError(
-            "the variances are not known: no difference from the reference has two finished seeds",
+            "the variances are unknown: no arm has two finished seeds that can be compared with the reference",
             field="--detect",
             where=str(results),
             hint="Specify them: --assume SEED_SD DISAGREEMENT SUBJECTS, for example --assume 3 15 172.",
@@ -72,7 +72,7 @@ def show(found: Sequence[Detection]) -> None:
         planned = d.designs[0]
         console.print(
             f"\n[bold]{escape(task_title(d.task))}[/]: variances from {escape(d.of)}; level "
-            f"{d.level:.3g} (Holm's first step), power 80%",
+            f"{d.level:.3g} (first step of Holm's method), power 80%",
             soft_wrap=True,
         )
         table = Table(box=None, pad_edge=False, header_style="dim")
@@ -102,8 +102,8 @@ def show(found: Sequence[Detection]) -> None:
 
 
 _OF_FOLDS = (
-    "Folds test all labelled subjects (`splits`). The variance shared by the training runs of a fold cannot be "
-    "estimated from one split and is assumed to be 0."
+    "With folds (`splits`), all labelled subjects are tested. The variance shared by the training runs of a fold "
+    "cannot be estimated from one split and is assumed to be 0."
 )
 _OF_ONE_SPLIT = (
     "With 1 fold, the interval is for one given training set: it excludes the variance shared by the training runs of "

@@ -1,4 +1,4 @@
-"""The `predict` command: predicts new videos with an exported model."""
+"""The `predict` command: classifies new videos with an exported model."""
 
 from __future__ import annotations
 

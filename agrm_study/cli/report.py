@@ -34,7 +34,7 @@ PLAIN_WIDTH = 120
 @click.option("--figure", "figures", multiple=True, metavar="NAME", help="Only these figures. May be repeated.")
 @click.option(
     "--allow", type=click.Choice(["code", "data", "split"]), multiple=True,
-    help="Combine records that differ in this, and mark them. May be repeated.",
+    help="Combine records that differ in this respect, and mark them. May be repeated.",
 )  # fmt: skip
 @click.option(
     "--parts", type=click.Path(path_type=Path, dir_okay=False), multiple=True,
@@ -69,11 +69,11 @@ def write_report(
 
     Args:
         results: Results folders, paths or URIs.
-        tables: Names of tables, as in `make_report`; the remaining arguments are also as in `make_report`.
+        tables: Names of the tables to write. This and the other arguments have the same meaning as in `make_report`.
         parts: Python files with user-defined tables and figures; they are executed.
 
     Returns:
-        The report; its answers are keyed by results folder as given.
+        Summary of the report; its answers are keyed by the results folders as given.
 
     Raises:
         InputError: If a folder contains no results, or a name is unknown.
@@ -118,7 +118,7 @@ def write_report(
         click.echo(f"{counted(len(written) - len(pages), 'file')} in {places}", err=True)
         for page in pages:
             said = printable(summary.answers[str(folder)])
-            click.echo(f"{said}\nthe whole report: {below(asked, page.name)}", err=True)
+            click.echo(f"{said}\nfull report: {below(asked, page.name)}", err=True)
     answers = {
         str(asked): summary.answers[str(folder)]
         for asked, folder in zip(results, folders, strict=True)

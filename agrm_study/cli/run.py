@@ -28,13 +28,15 @@ if TYPE_CHECKING:
     help="Address of a running Ray cluster, or auto. [default: a local Ray instance]",
 )
 @click.option("--autoscale", is_flag=True, help="Let the cluster's autoscaler add nodes; requires --slots.")
-@click.option("--slots", type=click.IntRange(min=1), default=None, help="Concurrent trials. [default: as many as fit]")
+@click.option(
+    "--slots", type=click.IntRange(min=1), default=None, help="Number of concurrent trials. [default: as many as fit]"
+)
 @limit_options
 @click.option("--retry-failed", is_flag=True, help="Also run trials that failed deterministically.")
 @click.option(
     "--join", is_flag=True, help="Share the study with other runs that use --join and the same results folder."
 )
-@click.option("--no-report", is_flag=True, help="Write no tables and figures; `agrm-study report` writes them later.")
+@click.option("--no-report", is_flag=True, help="Do not write tables and figures; `agrm-study report` can do so later.")
 @click.option(
     "--log", "logs", type=click.Choice(list(HOOKS)), multiple=True,
     help="Export trials to this tracker as they finish (see `agrm-study log`). May be repeated.",
@@ -63,7 +65,7 @@ def run(
     """Run the missing trials of STUDY, record them, and write tables and figures.
 
     STUDY is a study file or the name of a shipped study. Finished trials are not run again: the same command resumes
-    a study after an interruption or a crash, and runs only the new trials after arms or seeds were added.
+    a study after an interruption or a crash, and runs only the new trials after arms or seeds have been added.
 
     With --for or --gpu-hours, trials that cannot finish within the limit are not started, and running ones are saved
     before it is reached. The exit code is then 130 (--for: the same command resumes the study) or 1 (--gpu-hours).
@@ -110,7 +112,7 @@ def run(
 
 
 def _report(results: str | Path, exit_code: int) -> dict[str, Any]:
-    """Write the tables; returns the answer, the page and the exit code (not 2 on failure, since trials have run)."""
+    """Write the report; return the answer, the page and the exit code (not 2 on failure, since trials have run)."""
     from agrm_study.cli.report import below, write_report
 
     try:
@@ -150,7 +152,7 @@ def _tell(summary: RunSummary) -> None:
         line(f"error: the run stopped early: {summary.error}")
     line(summary.sentence)
     if summary.finished or summary.unfinished:
-        line(f"  {hours_words(summary.used)} used in total, failed attempts included")
+        line(f"  {hours_words(summary.used)} used in total, including failed attempts")
     for trial in summary.failed:
         words = failure_words(trial.failure, trial.error)
         heals = "the next run retries it" if trial.heals else "--retry-failed retries it"

@@ -48,9 +48,7 @@ def status(results: str, as_json: bool, check: bool) -> int:
         for fault in faults:
             click.echo(printable(f"incomplete or damaged: {fault}"))
         if unverified:
-            click.echo(
-                f"unverified: {unverified} finished trials; they come from a version of agrm-study without digests"
-            )
+            click.echo(f"unverified: {unverified} finished trials, recorded by a version of agrm-study without digests")
         if check and not faults:
             verified = "every other record" if unverified else "every record"
             click.echo(f"{verified} and weights file is intact")
@@ -74,7 +72,7 @@ def _show(state: StudyStatus) -> None:
     counts += [f"{state.waiting} waiting"] * bool(state.waiting)
     left = "" if state.time_left_s is None else f" · {rough(state.time_left_s)} left"
     console.print(", ".join(counts) + left)
-    console.print(f"[dim]{hours_words(state.used)} used, failed attempts included[/]\n")
+    console.print(f"[dim]{hours_words(state.used)} used, including failed attempts[/]\n")
 
     if state.search is not None:
         for words in (_search_words(state.search), *map(_tuning_words, state.search.tuned)):

@@ -15,7 +15,7 @@ NAMES = ("claim", "tripod-ai")
 
 
 def _checklists(context: click.Context, parameter: click.Parameter, given: tuple[str, ...]) -> tuple[str, ...]:
-    """The checklists given by all uses of the option, without duplicates."""
+    """The checklists specified in all uses of the option, without duplicates."""
     names = tuple(dict.fromkeys(name.strip() for text in given for name in text.split(",") if name.strip()))
     for name in names:
         if name not in NAMES:

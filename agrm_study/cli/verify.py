@@ -29,9 +29,9 @@ MOST_SHOWN = 50
 def verify(results: tuple[str, ...], as_json: bool) -> int:
     """Recreate the tables, numbers and figures of RESULTS from the records, and compare them with the existing files.
 
-    RESULTS are results folders, records bundles (.zip) or submission folders. In a manuscript PAPER.tex, every table
-    of agrm-study and every number by \\agrm{key} is compared with the records too. Works without torch and Ray. The
-    exit code is 1 if anything differs or cannot be verified.
+    RESULTS are results folders, records bundles (.zip) or submission folders. In a manuscript PAPER.tex, all
+    agrm-study tables and all numbers written as \\agrm{key} are also compared with the records. Works without torch
+    and Ray. The exit code is 1 if anything differs or cannot be verified.
     """
     from rich.console import Console
 

@@ -122,7 +122,7 @@ def test_a_file_that_is_there_is_never_overwritten(tmp_path: Path) -> None:
 @pytest.mark.parametrize("words", [(), ("--synthetic", "--data", "m.parquet")])
 def test_data_and_synthetic_are_one_choice(tmp_path: Path, words: tuple[str, ...]) -> None:
     done = init(tmp_path / "s.yaml", *words)
-    assert "one of --data MANIFEST and --synthetic" in str(done.exception)
+    assert "either --data MANIFEST or --synthetic" in str(done.exception)
     assert not (tmp_path / "s.yaml").exists()
 
 

@@ -104,7 +104,7 @@ def test_disk_space_that_is_not_there_is_said() -> None:
     disk = Disk(weights=0, checkpoint=2_000_000, states=0, records=None, unknown=0, free=1_000_000)
     assert disk_sentence(disk, kept=False) == (
         "Disk: up to 2.0 MB more: no weights (`keep_weights: none`), 2.0 MB of checkpoints per running trial. "
-        "Only 1.0 MB is free there."
+        "Only 1.0 MB is free."
     )
 
 

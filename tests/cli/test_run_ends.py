@@ -48,7 +48,7 @@ def test_the_answer_and_its_page_are_the_last_lines(place):
     *_, answer, page = done.stderr.strip().splitlines()
     assert answer.startswith("Two-class: AGRM reaches ")
     assert "95% interval" in answer
-    assert page == f"the whole report: {place / 'results' / 'report.html'}"
+    assert page == f"full report: {place / 'results' / 'report.html'}"
     assert answer.split("%")[0] in (place / "results" / "report.html").read_text()
 
 

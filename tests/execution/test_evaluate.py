@@ -367,9 +367,9 @@ def test_the_table_states_the_metric_that_scikit_learn_computes(evaluated):
     [
         (["--corrupt", "blurr"], "Did you mean `blur`"),
         (["--corrupt", "blur", "--severity", "0-9"], "numbers from 1 to 5"),
-        (["--corrupt", ","], "specifies no corruption"),
+        (["--corrupt", ","], "requires at least one corruption"),
         (["--corrupt", "blur", "--arm", "AGRN"], "must be an arm of the study"),
-        (["--manifest", "m.csv", "--name", "Clinic B"], "is not a valid name of a set"),
+        (["--manifest", "m.csv", "--name", "Clinic B"], "is not a valid set name"),
         (["--manifest", "no.csv", "--name", "b"], "the file does not exist"),
     ],
 )
