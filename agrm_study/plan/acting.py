@@ -2,7 +2,7 @@
 
 The table `RULES` is exhaustive. A setting in a rule that applies is excluded from a trial's identity, and the trial is
 run with the default of that setting, so trials with equal identities are the same training run. A rule is added only
-if the code that reads the setting is provably not reached; in case of doubt, a setting counts as acting.
+if the code that reads the setting is provably not reached; in case of doubt, a setting is assumed to have an effect.
 """
 
 from __future__ import annotations
@@ -194,7 +194,7 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(
         ("evaluate.batch",),
         lambda r: True,
-        "the evaluation batch size changes results only by rounding",
+        "the evaluation batch size affects results only through rounding",
     ),
 )
 """Rules for settings without effect: the settings, the condition, and the reason."""
@@ -213,7 +213,7 @@ def idle_settings(recipe: Recipe) -> dict[str, str]:
 
 @lru_cache(maxsize=4096)
 def _section_members(name: str, section: Section) -> Mapping[str, str]:
-    """The settings of a section as members of an object in canonical JSON, by dotted name."""
+    """The settings of a section as members of a canonical JSON object, by dotted name."""
     tree = {name: section.model_dump(mode="json")}
     return {setting: member(setting, _at(tree, setting)) for setting in matching(f"{name}.*")}
 
@@ -224,7 +224,7 @@ def _task_member(task: Task) -> str:
 
 
 def acting_recipe(recipe: Recipe) -> Recipe:
-    """The recipe that is run: settings without effect have their defaults, and `early_stop.armed_after` is resolved.
+    """The recipe that is run: settings without effect are set to defaults, and `early_stop.armed_after` is resolved.
 
     Settings of the data and the clip store keep their given values, since they determine the location of files;
     `evaluate.batch`, which only affects memory, also keeps its value.
@@ -238,8 +238,8 @@ def acting_recipe(recipe: Recipe) -> Recipe:
 
 
 def acting_members(recipe: Recipe) -> dict[str, str]:
-    """The settings that can change the outcome, including the task but not the seeds, as members of an object in
-    canonical JSON, by dotted name."""
+    """The settings that can change the outcome, including the task but not the seeds, as members of a
+    canonical JSON object, by dotted name."""
     idle = idle_settings(recipe)
     members: dict[str, str] = {}
     for field in Recipe.model_fields:

@@ -25,7 +25,7 @@ class Average:
         setting: Dotted name of the setting for the fraction retained at each update: alpha or momentum.
         keep: Value of the setting.
         per_epoch: Updates per epoch.
-        updates: Total number of updates in the epochs in which it acts.
+        updates: Total number of updates.
     """
 
     setting: str
@@ -46,7 +46,7 @@ class Average:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArmSteps:
-    """Length of training of an arm on a task.
+    """Training length of an arm on a task.
 
     Attributes:
         clips: Number of labelled training clips.
@@ -93,7 +93,7 @@ def arm_steps(study: Study, clips: ClipCounts) -> tuple[ArmSteps, ...]:
 
 
 def averages_of(recipe: Recipe, clips: int) -> tuple[Average, ...]:
-    """The moving averages that act in a recipe, with the fraction that they retain at each update.
+    """The moving averages used by a recipe, with the fraction that they retain at each update.
 
     Args:
         recipe: Recipe of any method.
@@ -137,7 +137,7 @@ def steps_sentences(arms: tuple[ArmSteps, ...]) -> tuple[str, ...]:
 
 
 def memory_notes(arms: tuple[ArmSteps, ...]) -> tuple[str, ...]:
-    """A warning for each average whose memory exceeds the updates of the epochs in which it acts."""
+    """A warning for each average whose memory exceeds its number of updates."""
     found: dict[str, list[str]] = {}
     for each in arms:
         for average in each.averages:

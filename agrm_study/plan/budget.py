@@ -1,4 +1,4 @@
-"""Number of missing trials that fit within a limit in time or GPU-hours."""
+"""Number of missing trials that fit within a limit on time or GPU-hours."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ class Bought:
 
     Attributes:
         time_s: Limit in seconds; None for no limit.
-        gpu_hours: Limit in GPU-hours of the results folder; None for no limit.
+        gpu_hours: Limit on the GPU-hours of the results folder; None for no limit.
         used_gpu_hours: GPU-hours that the results folder has used.
         slots: Number of concurrent trials.
         trials: Number of missing trials that end within the limits.
         missing: Number of missing trials of known duration.
-        unknown: Number of missing trials of kinds without measurements.
+        unknown: Number of missing trials of unknown duration.
         all_s: Seconds until all trials of known duration would have ended.
         all_gpu_hours: GPU-hours that these trials would use.
     """

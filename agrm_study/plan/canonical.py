@@ -10,7 +10,7 @@ from typing import Any
 
 
 def canonical_json(value: Any) -> str:
-    """JSON in which equal values have equal text: keys sorted, no spaces, 1.0 as 1, -0.0 as 0, floats by their shortest
+    """JSON in which equal values have equal text: keys sorted, no spaces, 1.0 as 1, -0.0 as 0, floats in their shortest
     repr.
 
     Raises:
@@ -20,7 +20,7 @@ def canonical_json(value: Any) -> str:
 
 
 def member(name: str, value: Any) -> str:
-    """One member ``"name":value`` of an object in canonical JSON.
+    """One member ``"name":value`` of a canonical JSON object.
 
     Raises:
         ValueError: If a value is NaN or infinite.
@@ -33,7 +33,7 @@ scalar_member = lru_cache(maxsize=4096, typed=True)(member)
 
 
 def canonical_object(members: Mapping[str, str]) -> str:
-    """An object in canonical JSON, assembled from serialised members; equals `canonical_json` of the whole object.
+    """A canonical JSON object assembled from serialised members; equals `canonical_json` of the whole object.
 
     Args:
         members: Results of `member`, by name.

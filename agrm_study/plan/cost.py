@@ -1,4 +1,4 @@
-"""Estimate of the time of missing trials from measured trials."""
+"""Estimation of the time that missing trials will take, based on measured trials."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ COVERAGE: Final = 1.96
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Time of trials that have not run.
+    """Estimated time of trials that have not run.
 
     Attributes:
         slot_hours: Total time of the trials run sequentially in one slot, in hours.
@@ -44,7 +44,7 @@ def estimate_cost(
     """Estimate the time from finished trials with the same backbone, method and task.
 
     The time of a trial is the measured time of an epoch times the number of epochs that such trials ran (at most the
-    trial's own number), minus the share of inherited epochs. The interval combines the spread between trials with the
+    trial's maximum), minus the share of inherited epochs. The interval combines the spread between trials with the
     uncertainty of their mean: n s² + n² s²/m for n missing and m measured trials.
 
     Args:
@@ -55,7 +55,7 @@ def estimate_cost(
 
     Returns:
         The expected time and the half-width of its 95 % interval, which requires two measured trials of each kind;
-        None if no missing trial is of a measured kind.
+        None if no trials of the same kinds were measured.
     """
     rows = by_kind(measured)
     seconds = [its for its in trial_seconds(missing, measured, inherited=inherited) if its is not None]

@@ -19,12 +19,12 @@ BYTES: Final = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Disk:
-    """Bytes, excluding clip stores.
+    """Disk space in bytes, excluding clip stores.
 
     Attributes:
         weights: Best weights of the missing trials, if they are kept.
         checkpoint: The largest rolling checkpoint, one per running trial.
-        states: Maximum total size of the states at the ends of stages; they are removed when no trial needs them,
+        states: Maximum total size of the end states of stages; they are removed when no longer needed by a trial,
             unless sharing is ``keep``.
         records: Records of the missing trials; None if no record was measured.
         unknown: Number of trials whose networks were never measured, excluded from the other values.
@@ -40,7 +40,7 @@ class Disk:
 
     @property
     def at_most(self) -> int:
-        """Upper bound of the total, with one rolling checkpoint."""
+        """Upper bound on the total, with one rolling checkpoint."""
         return self.weights + (self.records or 0) + self.states + self.checkpoint
 
 
@@ -78,7 +78,7 @@ def estimate_disk(
         missing: Missing trials.
         stages: Stages of these trials.
         measured: Rows of finished trials: backbone, pooling, n_params.
-        keep: Whether the states at the ends of stages and trials are kept.
+        keep: Whether the end states of stages and trials are kept.
         record_bytes: Bytes of the records of a finished trial.
         keep_weights: Whether the best weights are kept.
         free: See `Disk`.

@@ -1,9 +1,9 @@
-"""The settings that act in each epoch of a trial, as tokens.
+"""Tokens that represent the settings affecting each epoch of a trial.
 
-A trial of any method begins with supervised epochs: there is no teacher yet, and no unlabelled clip is read. Such an
+A trial of any method begins with supervised epochs: there is no teacher yet, and unlabelled clips are not used. Such an
 epoch equals an epoch of the supervised method, and settings that have no effect in it (α, τ, the ramp, the policy) are
-not in its token. Two trials with equal tokens from the first epoch onwards have bit-identical states up to the first
-difference. Epochs of a user-defined trainer are shared only if the trainer declares them as shared.
+not part of its token. Two trials with equal tokens from the first epoch onwards have bit-identical states up to the
+first difference. Epochs of a user-defined trainer are shared only if the trainer declares them as shared.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ rate depends on its length. The patience is part of the token again once early s
 schedule may count the same epochs."""
 
 WHEN: Final = ("ssl.pretrain_epochs", "ssl.ramp.shape", "ssl.ramp.epochs", "ssl.ramp.maximum")
-"""Settings that act only through an epoch's position in the chain and its λ, both of which determine its token."""
+"""Settings that affect an epoch only through its position in the chain and its λ, both of which determine its token."""
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Epochs of a trial in which the same settings act.
+    """Consecutive epochs of a trial that are affected by the same settings.
 
     Attributes:
-        first: First epoch, from 1.
+        first: First epoch, counted from 1.
         last: Last epoch.
-        token: Hash of the settings that act in each of these epochs.
+        token: Hash of the settings that affect each of these epochs.
     """
 
     first: int
@@ -74,7 +74,7 @@ class SpanReader:
         )
 
     def _of_own_trainer(self, trial: TrialSpec) -> tuple[Span, ...]:
-        """The epochs that the trainer declares as shared, and the remaining epochs, in which every setting acts."""
+        """The epochs that the trainer declares as shared, and the remaining epochs, which every setting may affect."""
         recipe, declared = trial.recipe, declared_epochs(trial.recipe)
         epochs = _member("epochs", recipe.epochs)
         everything = self._content(recipe, trial, trial.split_fingerprint) | epochs
@@ -140,7 +140,7 @@ def weight_key(ramp: Ramp, since_start: int) -> tuple[Any, ...]:
 
 
 def chain_key(parent: bytes, token: bytes, epochs: int) -> bytes:
-    """The key after additional epochs with one token: a hash of the parent's key and of each epoch's token in turn."""
+    """The key reached after additional epochs that share a token: a hash of the parent's key and each epoch's token."""
     key, sha256 = parent, hashlib.sha256
     for _ in range(epochs):
         key = sha256(key + token).digest()

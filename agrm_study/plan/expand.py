@@ -26,7 +26,7 @@ Fingerprints = Callable[[Recipe], tuple[str, str]]
 def expand(study: Study, fingerprints: Fingerprints, *, hash_file: FileHash = file_hash) -> Plan:
     """The plan of a study: arms × tasks × folds × seeds in execution order, with equal trials merged.
 
-    An arm that is to be tuned has no trials for a task until its search for that task has ended.
+    An arm to be tuned has no trials for a task until its search for that task has ended.
 
     Args:
         study: The study.
@@ -95,7 +95,7 @@ class TrialBuilder:
             arm: Name of the arm.
             params: Settings of the arm, by dotted name.
             phase: ``search`` or ``final``.
-            fold: The fold that the recipe tests; None for a single split.
+            fold: The fold used as the test part; None for a single split.
 
         Raises:
             InputError: See `expand`.

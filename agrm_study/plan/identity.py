@@ -123,7 +123,7 @@ def config_id(configuration: Mapping[str, str]) -> str:
 
 
 def trial_id(config: str, *, seed: int, split_seed: int, split_fingerprint: str) -> str:
-    """Identity of a trial: 16 hexadecimal digits over its `config_id`, its seeds and its split.
+    """Identity of a trial: 16 hexadecimal digits computed from its `config_id`, its seeds and its split.
 
     Args:
         config: The `config_id`.

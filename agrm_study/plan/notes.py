@@ -31,8 +31,8 @@ def _other(study: Study) -> Iterator[str]:
     if study.followed:
         changes = " and ".join(f"{each.name} from {each.before} to {each.after}" for each in study.followed)
         yield (
-            f"`epochs` is {study.base.epochs}, so the following are shortened in proportion: {changes}. Set them to "
-            "choose other values."
+            f"`epochs` is {study.base.epochs}, so the following are shortened proportionally: {changes}. Set them "
+            "explicitly to use different values."
         )
     idle: dict[str, list[str]] = {}
     for arm in study.arms if study.tune is not None else ():
@@ -42,7 +42,7 @@ def _other(study: Study) -> Iterator[str]:
         yield f"{_named(names)}: {reason}, so tuning varies only the other settings of the space."
     if study.reference is None and len(study.arms) + (study.search.promote if study.search else 0) > 1:
         yield (
-            "The study has no reference: no arm is compared with another, and no difference is tested. "
+            "The study has no reference: arms are not compared with each other, and no differences are tested. "
             + (
                 "Set `reference: base` to compare with the base recipe."
                 if study.search

@@ -19,7 +19,7 @@ BACKBONE_WEIGHT: Final[Mapping[str, float]] = {
     "swin3d_t": 11.4,
 }
 """Multiply-adds of a forward pass at 16 × 112 × 112, in 10⁹, as counted by torch's FlopCounterMode; only their order is
-used. Unknown backbones count as r3d_18."""
+used. Unknown backbones are treated as r3d_18."""
 
 
 def rough_cost(recipe: Recipe, epochs: float | None = None) -> float:

@@ -12,7 +12,7 @@ from agrm_study.study.parts.names import short_name
 from agrm_study.study.recipe import Recipe
 
 EPOCHS: Final = "epochs"
-"""Name that stands for the number of epochs of the trial in a declaration."""
+"""Name that represents the trial's number of epochs in a declaration."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class DeclaredEpochs:
 
     Attributes:
         last: The last shared epoch, at most the last epoch of the trial; 0 if no epoch is shared.
-        names: The options, and `EPOCHS`, that can change these epochs.
+        names: The options (and `EPOCHS`) that can affect these epochs.
     """
 
     last: int

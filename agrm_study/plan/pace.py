@@ -1,4 +1,4 @@
-"""Estimate of a trial's time from measured trials with the same backbone, method and task."""
+"""Estimation of a trial's time from measured trials with the same backbone, method and task."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Pace:
 
     Args:
         measured: Rows of finished trials: backbone, method, task, epochs, and wall_s including the time of inherited
-            epochs. Rows without a time or an epoch are ignored.
+            epochs. Rows without a time or without completed epochs are ignored.
     """
 
     def __init__(self, measured: Iterable[Mapping[str, Any]] = ()) -> None:
@@ -40,8 +40,8 @@ class Pace:
         self._guesses[kind_of(trial)] = epoch_s / cost
 
     def seconds(self, trial: TrialSpec) -> float | None:
-        """Expected seconds of a whole trial with the mean number of epochs of trials of its kind, at most its own
-        maximum; ``None`` if no trial of its kind was measured."""
+        """Expected duration in seconds of a whole trial with the mean number of epochs of trials of its kind, at most
+        its own maximum; ``None`` if no trial of its kind was measured."""
         kind = kind_of(trial)
         if kind in self._finished:
             trials, epochs, per_epoch = self._finished[kind]

@@ -19,7 +19,7 @@ from agrm_study.study.temporary import replacing
 
 PLAN_VERSION: Final = 1
 """Incremented when a key of plan.json is renamed or removed, or its meaning changes."""
-_WRITTEN_AGAIN: Final = "`agrm-study run` of the same study writes it again."
+_WRITTEN_AGAIN: Final = "Run the same study again with `agrm-study run` to recreate it."
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -27,7 +27,7 @@ class Cell:
     """One replicate of a study; its trial may also fill other cells.
 
     Attributes:
-        fold: The fold that it tests; None in a study with a single split.
+        fold: The fold used as the test part; None in a study with a single split.
         repeat: Index of the fold repeat, added to the study's split seed.
     """
 
@@ -146,7 +146,7 @@ def parse_cells(content: bytes | str, where: Path | str) -> tuple[Cell, ...]:
     except ValidationError as fault:
         first = fault.errors()[0]
         place = "".join(f"[{part!r}]" for part in first["loc"])
-        rule = f"is not a plan: {place}: {first['msg']}"
+        rule = f"is not a valid plan: {place}: {first['msg']}"
     except (ValueError, KeyError, TypeError) as fault:
-        rule = f"is not a plan: {type(fault).__name__} {fault}"
+        rule = f"is not a valid plan: {type(fault).__name__} {fault}"
     raise InputError(rule, where=where, hint=_WRITTEN_AGAIN)

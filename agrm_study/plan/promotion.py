@@ -28,9 +28,9 @@ class Candidate:
 
 
 def ranked(search: PlannedSearch, candidates: Sequence[Candidate]) -> list[Candidate]:
-    """The candidates that can be chosen, best first; ties in sampling order.
+    """The candidates that can be chosen, best first, with ties in sampling order.
 
-    With several objectives, these form the Pareto front, ordered by the first objective. Candidates with an undefined
+    With multiple objectives, these form the Pareto front, ordered by the first objective. Candidates with an undefined
     value or a violated constraint are left out.
     """
     signs = [1.0 if direction == "maximize" else -1.0 for direction in search.settings.directions]

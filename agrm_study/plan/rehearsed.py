@@ -1,4 +1,4 @@
-"""Upper bound of the time of trials, based on a few steps timed before any trial has run."""
+"""Upper bound on the time of trials, based on a few steps timed before any trial has run."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from agrm_study.study.steps import steps_of
 Pick = Callable[[Sequence[float]], float]
 
 RECORD_BYTES: Final = 15_000
-"""Bytes of a trial's records without rows: three Parquet files with their schemas, measured on small studies."""
+"""Size of a trial's records without rows, in bytes: three Parquet files with schemas, measured on small studies."""
 EPOCH_BYTES: Final = 40
-"""Compressed bytes of an epoch row with thirty numbers."""
+"""Compressed size of an epoch row with thirty numbers, in bytes."""
 NAME_BYTES: Final = 8
-"""Compressed bytes of the identifiers of a prediction row: subject, clip and window."""
+"""Compressed size of the identifiers in a prediction row (subject, clip and window), in bytes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rehearsed:
-    """Measured step times of trials of one shape.
+    """Measured step times for trials of one shape.
 
     Attributes:
-        supervised: Seconds of steps without unlabelled clips.
-        full: Seconds of steps with unlabelled clips; empty for a method that uses none.
+        supervised: Seconds per step without unlabelled clips, one value per timed step.
+        full: Seconds per step with unlabelled clips; empty for a method that does not use any.
         window: Seconds for evaluating one network on one window.
         network_bytes: Size of a network's weights and buffers.
     """
@@ -47,12 +47,12 @@ def bound_cost(
     *,
     inherited: Mapping[str, int] = MappingProxyType({}),
 ) -> Cost | None:
-    """Upper bound of the time of trials, assuming that each runs to its last epoch.
+    """Upper bound on the time of trials, assuming that each runs to its last epoch.
 
     Args:
         trials: Missing trials.
         rehearsed: Measured step times, by trial.
-        clips: Clips of each part of a recipe's split.
+        clips: Returns the number of clips in each part of a recipe's split.
         inherited: Number of initial epochs that a trial inherits from another trial, by trial; 0 by default.
 
     Returns:
@@ -84,7 +84,7 @@ def bound_cost(
 def trial_seconds(
     recipe: Recipe, rehearsed: Rehearsed, clips: Mapping[str, int], pick: Pick = fmean, inherited: int = 0
 ) -> float:
-    """Seconds of a trial that runs to its last epoch.
+    """Duration in seconds of a trial that runs to its last epoch.
 
     Steps are weighted by their number of clips. Each epoch ends with an evaluation on the validation part, and the
     trial ends with an evaluation on all labelled parts.
@@ -92,7 +92,7 @@ def trial_seconds(
     Args:
         recipe: Recipe of the trial.
         rehearsed: Measured step times.
-        clips: Clips of each part.
+        clips: Number of clips in each part.
         pick: Reduces several measured times to one.
         inherited: Number of inherited epochs.
     """
@@ -121,7 +121,7 @@ def record_bytes(recipe: Recipe, clips: Mapping[str, int]) -> int:
 
     Args:
         recipe: Recipe of the trial.
-        clips: Clips of each part.
+        clips: Number of clips in each part.
     """
     networks = 2 if recipe.has_average else 1
     rows = sum(clips[part] for part in ("train", "val", "test")) * recipe.evaluate.clips * networks

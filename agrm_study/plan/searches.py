@@ -27,7 +27,7 @@ class PlannedSearch:
         settings: Sampler, number of points, objectives, seeds.
         space: Dotted setting → distribution.
         task: Name of the task.
-        arm: The arm that it tunes; None for the search of a study, whose best points become arms.
+        arm: The tuned arm; None for the search of a whole study, whose best points become arms.
         layers: Returns the layers of a backbone; None disables the check that frozen layers exist.
     """
 
@@ -40,12 +40,12 @@ class PlannedSearch:
 
     @property
     def arm_name(self) -> str:
-        """Name of the arm that it tunes; empty for the search of a study."""
+        """Name of the tuned arm; empty for the search of a whole study."""
         return "" if self.arm is None else self.arm.name
 
     @property
     def title(self) -> str:
-        """Name of the search for messages: the arm, and the task if the study has several."""
+        """Name of the search in messages: the arm, and the task if the study has several tasks."""
         on_task = f" on {self.task}" if len(self.study.tasks) > 1 else ""
         return f"{self.arm_name}{on_task}"
 
@@ -61,7 +61,7 @@ class PlannedSearch:
 
     @property
     def final_trials(self) -> int:
-        """Number of trials that the end of the search adds to the final phase."""
+        """Number of final-phase trials that are added when the search ends."""
         if self.arm is not None:
             return len(self.study.seeds)
         return self.chosen * len(self.study.tasks) * len(self.study.seeds)
@@ -123,7 +123,7 @@ def searches(study: Study, layers: LayerNames | None = None) -> tuple[PlannedSea
         layers: Returns the layers of a backbone, to detect points that freeze nonexistent layers.
 
     Raises:
-        InputError: If no setting of an arm's space has an effect in that arm.
+        InputError: If no setting in an arm's space has an effect in that arm.
     """
     if study.search is not None:
         search = study.search
@@ -140,7 +140,7 @@ def searches(study: Study, layers: LayerNames | None = None) -> tuple[PlannedSea
 
 
 def space_of(study: Study, arm: Arm) -> Mapping[str, Dimension]:
-    """The settings that the tuning of an arm varies."""
+    """The settings that are varied when an arm is tuned."""
     assert study.tune is not None
     return study.tune.space if arm.space is None else arm.space
 
@@ -148,8 +148,8 @@ def space_of(study: Study, arm: Arm) -> Mapping[str, Dimension]:
 def idle_dimensions(study: Study, arm: Arm) -> dict[str, str]:
     """The dimensions of an arm's space that have no effect in the arm, with the reason.
 
-    A dimension has an effect if it acts in the arm's recipe, or in that recipe with one other dimension set to one of
-    its values.
+    A dimension has an effect if its setting affects training with the arm's recipe, or with that recipe after one other
+    dimension is set to one of its values.
     """
     space = space_of(study, arm)
     found = {name: why for name, why in idle_settings(arm.recipe).items() if name in space}
@@ -167,7 +167,7 @@ def _check_acts(study: Study, arm: Arm, space: Mapping[str, Dimension]) -> None:
     idle = idle_dimensions(study, arm)
     if idle.keys() == space.keys():
         raise InputError(
-            f"the arm {arm.name} has nothing to tune: no setting of its space has an effect",
+            f"the arm {arm.name} has nothing to tune: no setting in its space has an effect",
             where=study.path,
             field="tune.space" if arm.space is None else f"arms: {arm.name}: tune.space",
             given=", ".join(f"{name} ({why})" for name, why in idle.items()),

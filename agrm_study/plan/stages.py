@@ -1,8 +1,8 @@
-"""Stages: epochs that several trials share, trained only once.
+"""Stages: epochs shared by several trials and trained only once.
 
-A trial is a chain of stages. A stage's key hashes its parent's key and the settings that can act in its epochs, so
-equal keys mean equal states; a stage ends at the epoch after which the chains of two trials diverge, and both trials
-resume from its checkpoint.
+A trial is a chain of stages. A stage's key is a hash of its parent's key and of the settings that can affect its
+epochs, so equal keys mean equal states. A stage ends at the epoch after which the chains of two trials diverge, and
+both trials resume from its checkpoint.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Stage:
     Attributes:
         key: 16 hexadecimal digits; equal keys mean equal states at the end of the stage.
         parent: Key of the stage that it continues; None for an initial stage.
-        first: First epoch, from 1.
+        first: First epoch, counted from 1.
         last: Last epoch.
         trials: Trials that contain the stage, in execution order; it may be run with the recipe of any of these trials,
             up to the last epoch of the stage.
@@ -84,7 +84,7 @@ class Stages:
         return {parent: tuple(found) for parent, found in children.items()}
 
     def chain(self, trial_id: str) -> tuple[Stage, ...]:
-        """The stages of a trial, first to last; empty for an unplanned trial."""
+        """The stages of a trial, in order; empty for an unplanned trial."""
         return self._chains.get(trial_id, ())
 
     def children(self, key: str | None) -> tuple[Stage, ...]:
@@ -107,7 +107,7 @@ class Stages:
         return self.epochs_without_sharing - self.epochs_with_sharing
 
     def to_train(self, known: Collection[str] = ()) -> tuple[Stage, ...]:
-        """The stages that must be trained, given the stages whose end state exists."""
+        """The stages that must be trained, given the keys of the stages whose end states exist."""
         wanted = {stage.key for trial in self._chains for stage in self._beyond(trial, known)}
         return tuple(stage for stage in self.stages if stage.key in wanted)
 
@@ -250,7 +250,7 @@ def _rest(chain: _Chain, done: int, parent: bytes) -> Stage:
 
 
 def _go_on(key: bytes, token: bytes, done: int, last: int, known: frozenset[str]) -> tuple[bytes, int]:
-    """Key and epoch after epochs with one token, up to the first epoch whose key is known, otherwise up to ``last``."""
+    """Key and epoch reached after epochs that share a token, up to the first epoch with a known key, or to ``last``."""
     if not known:
         return chain_key(key, token, last - done), last
     for epoch in range(done + 1, last + 1):

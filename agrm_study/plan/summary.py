@@ -50,12 +50,12 @@ class FoldsSummary:
     Attributes:
         folds: Number of folds per repeat.
         repeats: Number of repeats.
-        subjects: Labelled subjects, each of which is tested once per repeat and seed.
+        subjects: Number of labelled subjects, each of which is tested once per repeat and seed.
         per_fold: Smallest and largest number of subjects in a fold.
-        sites: Sites in each fold of the first repeat; None unless folds keep sites together.
+        sites: Sites in each fold of the first repeat; None unless folds consist of whole sites.
         reused: Whether fold 0 of the first repeat equals the split of the same study without folds, so that finished
             trials are reused.
-        reused_finished: Finished trials of that fold, in this folder or a sibling folder.
+        reused_finished: Number of finished trials of that fold, in this folder or a sibling folder.
     """
 
     folds: int
@@ -79,7 +79,7 @@ class GpuSummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TunedArm:
-    """The search for an arm on a task: its points by outcome, and its chosen point.
+    """The search that tunes an arm on a task: numbers of points by outcome, and the chosen point.
 
     Attributes:
         settings: The chosen settings; ``None`` before the end of the search, or if no point can be chosen.
@@ -102,11 +102,11 @@ class TunedArm:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchSummary:
-    """Points of a search, or of all searches of a study that tunes its arms.
+    """Numbers of points of a search, or of all searches of a study that tunes its arms.
 
     Attributes:
         trials: Total number of points.
-        seeds: Number of training seeds of a point, with one trial per seed.
+        seeds: Number of training seeds per point, with one trial per seed.
         finished: Points whose trials have all finished.
         dropped: Points abandoned after some of their seeds because of poor results.
         pruned: Points whose trial was ended early.
@@ -114,7 +114,7 @@ class SearchSummary:
         missing: Points that the search would still run.
         trials_at_most: Number of trials that these points need if all their seeds are trained.
         promote: Number of best points that become arms, or the settings of an arm.
-        to_promote: Final-phase trials that are not known until the search ends; 0 afterwards.
+        to_promote: Number of final-phase trials that are not known until the search ends; 0 afterwards.
         held_back: Whether a search is stopped because its trials keep failing in the same way.
         nothing_to_promote: Whether a search has ended without a point that can be promoted.
         tuned: The search for each arm and task, in a study that tunes its arms.
@@ -153,7 +153,7 @@ class TimedSummary:
         shapes: Description of each timed shape, with its times.
         steps: Number of timed steps.
         problems: Reasons why shapes could not be timed.
-        slot_hours_at_most: Upper bound of the time; ``None`` if nothing was timed.
+        slot_hours_at_most: Upper bound on the time; ``None`` if nothing was timed.
     """
 
     device: str
@@ -173,18 +173,18 @@ class PlanSummary:
 
     Attributes:
         notes: Facts that the user should know before the run.
-        cells: Cells of the tables; several may share a trial (`merged`).
-        finished: Trials of the plan that are recorded as finished.
-        equal_beside: Missing trials that are finished in a different results folder.
-        missing: Trials to run, excluding search trials.
+        cells: Number of table cells; several may share a trial (`merged`).
+        finished: Number of planned trials that are recorded as finished.
+        equal_beside: Number of missing trials that are finished in a different results folder.
+        missing: Number of trials to run, excluding search trials.
         epochs_at_most: Number of epochs of the trials to run, including search trials, without sharing.
         steps: Training steps and moving averages of every arm and task.
         data_to_write: Synthetic data that have not been generated yet.
         cost: Cost estimated from finished trials; ``None`` if no finished trial is of a kind that is to run.
         timed: Cost estimated from timed steps, if requested.
-        running_order: Identities of the trials to run, in execution order.
-        cpu_hours, gpu_hours: Usage of the trials of the results folder, including failed attempts.
-        bought: Trials that fit within a limit in time or GPU-hours, if one was given.
+        running_order: Ids of the trials to run, in execution order.
+        cpu_hours, gpu_hours: Usage by the trials in the results folder, including failed attempts.
+        bought: Trials that fit within a limit on time or GPU-hours, if one was given.
     """
 
     study: str
@@ -224,7 +224,7 @@ class PlanSummary:
         return self.missing + (0 if self.search is None else self.search.trials_at_most + self.search.to_promote)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values."""
+        """The summary as plain JSON values."""
         values = asdict(self)
         for store in values["clip_stores"]:
             store["path"] = store["path"] and str(store["path"])

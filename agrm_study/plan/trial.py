@@ -20,12 +20,12 @@ class TrialSpec:
         study: Name of the study.
         phase: ``search`` selects settings on validation data; ``final`` is reported.
         arm: Row of a table.
-        recipe: All training settings; settings without effect (tau of a supervised trial) have their defaults.
+        recipe: All training settings; settings without effect (tau of a supervised trial) have their default values.
         params: The factors in which the arm differs from the base recipe, by dotted name, as plain JSON values.
         data_fingerprint: Hash of the manifest's content.
         split_fingerprint: Hash of the split's content.
         labelled_fingerprint: Hash of the labelled parts of the split, the only parts that a supervised epoch reads.
-        fold: The fold that it tests; None in a study with a single split.
+        fold: The fold used as the test part; None in a study with a single split.
     """
 
     trial_id: str

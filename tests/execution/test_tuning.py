@@ -237,7 +237,7 @@ def test_status_counts_the_trials_of_each_arms_search(tuned_of: TunedOf, hunt: R
 
 def test_a_space_without_a_setting_that_acts_is_one_message(tuned_of: TunedOf, hunt: Run) -> None:
     arms = [{"name": "A"}, {"name": "S", "set": {"ssl.method": "supervised"}}]
-    with pytest.raises(InputError, match=r"the arm S has nothing to tune: no setting of its space has an effect"):
+    with pytest.raises(InputError, match=r"the arm S has nothing to tune: no setting in its space has an effect"):
         hunt(tuned_of({"arms": arms}))
 
 

@@ -149,8 +149,8 @@ def test_the_cells_are_written_and_read_back(plan_of: PlanOf, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("{", "is not a plan"),
-        ("{}", "is not a plan"),
+        ("{", "is not a valid plan"),
+        ("{}", "is not a valid plan"),
         ('{"plan_version": 9, "cells": []}', "different version; given 9"),
         (None, "cannot be read"),
     ],

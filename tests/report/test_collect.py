@@ -144,7 +144,7 @@ def test_a_missing_plan_is_a_problem_and_the_records_stand_in(tmp_path):
 def test_a_damaged_plan_is_a_problem_not_a_traceback(tmp_path):
     root = results(tmp_path)
     (root / "plan.json").write_text(json.dumps([{"arm": "AGRM"}]))
-    assert any("is not a plan" in p.rule for p in collect(root).problems)
+    assert any("is not a valid plan" in p.rule for p in collect(root).problems)
 
 
 def test_named_families_are_corrected_apart(tmp_path):
