@@ -99,7 +99,7 @@ def _finished(root: Path) -> list[dict[str, Any]]:
 def _block(
     task: Task, row: Mapping[str, Any], part: str, people: Sequence[tuple[str, str]], skill: float
 ) -> dict[str, Any]:
-    """Predictions of the network that a trial reports."""
+    """Predictions of the reported network of a trial."""
     known = [(subject, index) for subject, label in people if (index := task.class_index(label)) is not None]
     labels = np.array([index for _, index in known], dtype=np.int64)
     rng = np.random.default_rng([int(row["seed"]), zlib.crc32(f"{row['arm']}/{part}".encode())])

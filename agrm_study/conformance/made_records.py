@@ -1,4 +1,4 @@
-"""A results folder with synthetic predictions, for the checks of tables and figures."""
+"""A results folder with synthetic predictions, for checks of tables and figures."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from agrm_study.study.splits import Fold
 from agrm_study.study.study import Arm, Study
 
 Change = Callable[[dict[str, Any], list[dict[str, Any]], list[dict[str, Any]]], None]
-"""Changes a trial's columns, prediction blocks and epoch rows before they are written."""
+"""Function that changes a trial's columns, prediction blocks and epoch rows before they are written."""
 
 ABLATION = """
 name: ablation

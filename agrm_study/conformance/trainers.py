@@ -56,7 +56,7 @@ def trial_of(name: str, epochs: int = EPOCHS) -> Trial:
 
 
 def begun(name: str, options: Mapping[str, Any], trial: Trial, saved: Path | None = None) -> Trainer:
-    """A trainer after `start`."""
+    """A trainer whose `start` has been called."""
     trainer: Trainer = own_class("trainer", name)(own_class("trainer", name).options_of(options))
     trainer.start(trial, saved)
     return trainer

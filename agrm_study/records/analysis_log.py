@@ -30,7 +30,7 @@ class AnalysisEntry:
         settings: Reference, metric, families and similar settings, by name.
         digest: Hash of the settings, the previous entry's digest, and `tested`.
         tested: Number of final trials finished at that time.
-        written_at: UTC, ISO 8601.
+        written_at: Time of writing in UTC, in ISO 8601 format.
     """
 
     settings: dict[str, Any]

@@ -18,11 +18,11 @@ def copy_trial(source: Ledger, root: Location, trial_id: str, columns: Mapping[s
     Args:
         source: Ledger that contains the trial.
         root: Results folder to copy to.
-        trial_id: Identity of the trial.
+        trial_id: Id of the trial.
         columns: Values to replace in the `trials` record of the copy, by column.
 
     Raises:
-        KeyError: If the source has no such trial.
+        KeyError: If the source does not contain the trial.
         OSError: If reading or writing fails.
     """
     rows = source.table("trials", trial_id).to_pylist()

@@ -1,7 +1,7 @@
 """Digests of records, computed from a byte representation that does not depend on how Arrow or Parquet stores them.
 
 The byte representation of a group of rows (for example, a trial's epochs) sorts the rows by their keys and contains,
-for each column in the order of the schema, its name, a mask of the rows with a value (if any value is missing), and
+for each column in schema order, its name, a mask of the rows with a value (if any value is missing), and
 the values: little-endian numbers, strings as the first 16 bytes of the SHA-256 of their UTF-8 encoding, lists as their
 lengths followed by their values. A column without any values is omitted, so that a column added by a later version does
 not change the digest of older rows.
@@ -44,7 +44,7 @@ _OUTSIDE: Final[Mapping[Kind, frozenset[str]]] = {
 
 
 def hashed_columns(kind: Kind) -> tuple[str, ...]:
-    """Columns covered by the digest of a kind of record, in the order of the schema."""
+    """Columns covered by the digest of a kind of record, in schema order."""
     return tuple(name for name in SCHEMAS[kind].names if name not in _OUTSIDE[kind])
 
 
@@ -110,7 +110,7 @@ class _Column:
     Attributes:
         name: Name of the column, hashed before its values.
         fixed_RW: Bytes of each row: the value, or the length of the list.
-        known_before: Number of rows with a value before each row; None if every row has one.
+        known_before: For each row, the number of preceding rows with a value; None if every row has one.
         known_R: Mask of the rows with a value.
         flat: Concatenated values of the lists; None for other types.
         offsets: Byte offset in `flat` of the values of each row.

@@ -1,4 +1,4 @@
-"""Exclusive creation of files in local folders and object stores: exactly one of several creators succeeds.
+"""Exclusive creation of files in local folders and object stores: exactly one of several concurrent creators succeeds.
 
 A local file is written under a temporary name and published under its final name by a hard link, which is atomic on
 local disks, NFS and Lustre. In object stores, a file is created by a conditional put (``If-None-Match: *``, or
@@ -51,7 +51,7 @@ def probe(folder: Location) -> str:
         first, second = create(file, b"first"), create(file, b"second")
         kept = file.read()
     except OSError as error:
-        return f"it refuses to create files exclusively ({error.strerror or error})"
+        return f"it rejects exclusive file creation ({error.strerror or error})"
     finally:
         with contextlib.suppress(OSError):
             file.delete()

@@ -21,7 +21,7 @@ from agrm_study.records.reader import Ledger
 from agrm_study.records.schemas import PRUNED, Kind
 from agrm_study.study.errors import InputError
 
-DAMAGED: Final = "differs from the digest recorded when it was written"
+DAMAGED: Final = "does not match the digest recorded when it was written"
 DIGESTS: Final = ("epochs_digest", "predictions_digest", "weights_digest", "row_digest")
 PARTS: Final = tuple((part, network) for part in ("train", "val", "test") for network in ("student", "teacher", "ema"))
 WEIGHTS: Final = "best.safetensors"
@@ -154,7 +154,7 @@ def check_weights(content: bytes, stored: object, where: str) -> None:
     """
     if isinstance(stored, str) and weights_digest(content) != stored:
         raise InputError(
-            "the weights differ from the digest recorded when they were written",
+            "the weights do not match the digest recorded when they were written",
             where=where,
             hint="Use a different seed of the arm, or delete this file and rerun the study.",
         )

@@ -1,4 +1,4 @@
-"""Parsing of JSON files into typed values; files with unexpected content are handled."""
+"""Parsing of JSON files into typed values; invalid content results in None."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ def without_removed(results: Location, stored: Mapping[str, Any]) -> dict[str, A
         stored: ``weights_digest`` by trial id.
 
     Returns:
-        `stored` without the trials whose weights with this digest were removed and do not exist.
+        `stored` without the trials whose weights (with the same digest) were removed and do not exist.
     """
     removed = removed_weights(results)
     return {

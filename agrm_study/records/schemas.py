@@ -11,13 +11,13 @@ from typing import Final, Literal
 import pyarrow as pa
 
 SCHEMA_VERSION: Final = 1
-"""Increased when a column is renamed, removed or redefined; added columns are read as null from older files."""
+"""Incremented when a column is renamed, removed or redefined; added columns are read as null from older files."""
 
 Kind = Literal["trials", "epochs", "predictions", "subjects"]
 Status = Literal["finished", "failed"]
 PRUNED: Final = "pruned"
 """The `stop_reason` of a pruned search trial; other values are ``epochs`` and ``early_stop``. The trial counts as
-finished, since it is not run again, but it is neither promoted nor compared, since its scores are not final."""
+finished, since it is not rerun, but it is neither promoted nor compared, since its scores are not final."""
 
 TRIALS: Final = pa.schema(
     [
@@ -96,7 +96,7 @@ EPOCHS: Final = pa.schema(
         pa.field("macro_f1", pa.float64()),
     ]
 )
-"""One row per trial, epoch, part and network. ``loss`` is the evaluation's cross-entropy (val) or the total training
+"""One row per trial, epoch, part and network. ``loss`` is the evaluation cross-entropy (val) or the total training
 loss (train); ``loss_penalty`` is the weighted loss term of a threshold policy that has one; quantities that are not
 measured for a part are null."""
 

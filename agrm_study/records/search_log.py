@@ -77,7 +77,7 @@ class SearchLog:
     seeds: int = 1
 
     def has_ended(self, promote: int) -> bool:
-        """Whether the search samples no more points, even if it has fewer trials than requested.
+        """Whether the search has ended, even if it has fewer trials than requested.
 
         Args:
             promote: Number of best trials to promote.

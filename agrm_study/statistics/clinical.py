@@ -97,8 +97,8 @@ def _predictive(right: Floats, wrong: Floats, prevalence: float) -> Floats:
 def net_benefit(positive_N: ArrayLike, scores_SN: ArrayLike, thresholds_T: ArrayLike) -> Floats:
     """Net benefit (S, T) of classifying subjects as positive at scores of at least a threshold (Vickers & Elkin 2006).
 
-    TP/N − FP/N · t/(1 − t), computed for each seed over the subjects that it evaluated. Scores at most `TIE` below a
-    threshold count as reaching it.
+    TP/N − FP/N · t/(1 − t), computed for each seed over the subjects that it evaluated. Scores below a
+    threshold by at most `TIE` count as reaching it.
 
     Args:
         positive_N: Whether each subject is positive.

@@ -1,4 +1,4 @@
-"""Threshold-free ranking metrics of the positive class: ROC and precision–recall curves, with weights.
+"""Threshold-free ranking metrics for the positive class: ROC and precision–recall curves, with weights.
 
 Axes: B bootstrap weightings, N subjects. Tied scores form one threshold. Average precision is the step sum
 Σ (R_i − R_{i−1})·P_i without interpolation (as in scikit-learn); the area under the ROC curve is trapezoidal.

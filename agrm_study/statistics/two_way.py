@@ -38,7 +38,7 @@ MOST_DF: Final = 3.0
 """Upper bound on the degrees of freedom as a multiple of the seeds' degrees of freedom, since the shares of the
 variance are estimated poorly from few seeds."""
 FEWEST_SUBJECTS: Final = 10
-"""Minimum number of subjects for a variance: intervals from eight subjects covered as little as 87 % in simulations."""
+"""Minimum number of subjects for a variance: with eight subjects, coverage was as low as 87 % in simulations."""
 SHAPE: Final = 1.5
 """Exponent p with which the variance of a bounded metric is proportional to (θ(1−θ))^p (`bounded_interval`); 1 for a
 proportion."""

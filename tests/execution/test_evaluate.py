@@ -239,7 +239,7 @@ def test_damaged_and_missing_weights_fail_their_trials_alone_and_are_retried(res
     done = on_clinic(results, clinic, "--no-report", "--arm", "AGRM")
     assert done.return_value == 1
     assert "2 of 4 finished trials evaluated" in done.stderr
-    assert "the weights differ from the digest" in done.stderr
+    assert "the weights do not match the digest" in done.stderr
     assert "not evaluated: " in done.stderr
     damaged.write_bytes(kept[0])
     missing.write_bytes(kept[1])

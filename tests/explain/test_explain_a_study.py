@@ -157,7 +157,7 @@ def test_weights_with_a_flipped_bit_are_refused(results):
     content = bytearray(path.read_bytes())
     content[-5] ^= 1
     path.write_bytes(content)
-    with pytest.raises(InputError, match="the weights differ from the digest") as refused:
+    with pytest.raises(InputError, match="the weights do not match the digest") as refused:
         call(results, "--arm", "AGRM", "--seed", 0)
     assert str(path) in str(refused.value)
 

@@ -40,7 +40,7 @@ def test_arms_that_are_one_training_are_named_with_the_settings_that_cannot_act(
     study = study_of(SAME)
     assert groups(study) == [("tau 0.8", "tau 0.5"), ("slow", "slow again")]
     first, second = same_training((arm.name, arm.recipe) for arm in study.arms)
-    assert dict(first.idle) == {"ssl.threshold.tau": "no unlabelled clip is read"}
+    assert dict(first.idle) == {"ssl.threshold.tau": "unlabelled clips are not used"}
     assert set(second.idle) == {"ssl.ema.alpha", "optimizer.momentum"}
     assert "`tau 0.8` and `tau 0.5` train identically: ssl.threshold.tau has no effect" in study_notes(study)[0]
 

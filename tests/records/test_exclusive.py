@@ -54,7 +54,7 @@ def test_a_file_system_without_hard_links_does_not_pass(tmp_path: Path, monkeypa
         raise PermissionError(errno.EPERM, "Operation not permitted")
 
     monkeypatch.setattr(os, "link", link)
-    assert "refuses to create files exclusively (Operation not permitted)" in probe(Location.of(tmp_path))
+    assert "rejects exclusive file creation (Operation not permitted)" in probe(Location.of(tmp_path))
 
 
 def test_a_store_that_ignores_the_condition_does_not_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -287,7 +287,7 @@ def test_a_value_that_changed_after_writing_is_refused_or_marked(tmp_path, kind,
         rewrite(path, lambda f: f.assign(**{column: f[column] + 1}))
     evidence = collect(root)
     assert [f.severity for f in evidence.problems] == [severity]
-    assert "differs from the digest" in evidence.problems[0].rule
+    assert "does not match the digest" in evidence.problems[0].rule
     assert evidence.cells["AGRM", "two_class"].complete == (severity == "mark")
 
 
@@ -295,7 +295,7 @@ def test_subjects_that_changed_after_writing_refuse_their_split(tmp_path):
     root = results(tmp_path)
     rewrite(people(root), lambda f: f.assign(age=f["age"] + 1))
     evidence = collect(root)
-    assert "differs from the digest" in evidence.problems[0].rule
+    assert "does not match the digest" in evidence.problems[0].rule
     assert not evidence.cells
 
 
