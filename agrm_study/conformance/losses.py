@@ -85,7 +85,7 @@ def gradient_is_the_numerical_one(name: str) -> None:
 
 
 def half_precision_is_computed_in_float32(name: str) -> None:
-    """Half-precision outputs are computed in float32, with and without autocast."""
+    """The loss and probabilities of half-precision outputs are computed in float32, with and without autocast."""
     for dtype in (torch.bfloat16, torch.float16):
         loss = loss_of(name)
         outputs, labels = example(loss)

@@ -18,7 +18,7 @@ def has_its_name_and_a_question(name: str) -> None:
 
 
 def is_made_or_says_why_not(name: str) -> None:
-    """With complete, sparse or missing records, the table is built or `unfit` returns a reason; no error is raised."""
+    """With complete, sparse or no records, the table is built or `unfit` returns a reason; no error is raised."""
     for state in STATES:
         m = made_measurements(state)
         kind = table_kind(name)

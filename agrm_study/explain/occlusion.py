@@ -3,8 +3,8 @@
 Hidden pixels are set to 0 after normalisation (the mean colour), as in random erasing; the network has therefore seen
 such regions in training.
 
-The controls of each clip are one random position per region and one random map. Results are means over clips; for the
-same cost, additional clips reduce their error more than additional random samples per clip.
+The controls for each clip are one random position per region and one random map. Results are means over clips; for the
+same cost, additional clips reduce the error more than additional random samples per clip.
 
 Legend of axes: B variants of one clip, C colours, T frames, H rows, W columns, K classes.
 """
@@ -89,7 +89,7 @@ def region_effects(
         logits_K: Logits of the whole clip.
         target: The predicted class.
         masks: Pixels (T, H, W) of each region.
-        rng: Generator of the random positions. The mask is shifted cyclically within the frame, which preserves its
+        rng: Random generator for the positions. The mask is shifted cyclically within the frame, which preserves its
             area and its motion over time.
     """
     variants, drawn = [], {name: mask for name, mask in masks.items() if mask.any()}
@@ -136,7 +136,7 @@ def deletion_curve(
         ends_2K: Logits of the whole clip and of a clip with all pixels hidden.
         target: The predicted class.
         map_THW: The clip's map on the grid of the features.
-        rng: Generator that shuffles the map.
+        rng: Random generator for shuffling the map.
     """
     _, frames, size, _ = clip_CTHW.shape
     cells = map_THW.detach().float().cpu()

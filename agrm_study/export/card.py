@@ -101,7 +101,7 @@ def model_card(model: ModelRecipe, choice: Choice, study: Study) -> str:
         "```python\nfrom agrm_study.export.predict import Predictor\n\n"
         'predictor = Predictor.load("THIS_FOLDER")\nprint(predictor.predict(["walk.mp4"])[0].probabilities)\n```',
         "`model.safetensors` contains the network's state dict; `recipe.json` contains the settings, the preprocessing "
-        "and the decision rule, without file paths or subject names.",
+        "and the decision rule, without file paths or subject ids.",
     ]
     return "\n\n".join(parts) + "\n"
 

@@ -41,7 +41,7 @@ class ModelRecipe:
         network: ``teacher``, ``ema`` or ``student``.
         best_epoch: Epoch of the weights, counted from 1.
         temperature: Softmax temperature, fitted on the validation part.
-        recipe: All settings of the training run; paths and subject names are not written.
+        recipe: All settings of the training run; paths and subject ids are not written.
         data_fingerprint, split_fingerprint: Fingerprints of the training data and split.
         code_version: Version of the training code.
         weights_sha256: SHA-256 of ``model.safetensors``, as hexadecimal digits.
@@ -128,7 +128,7 @@ class ModelRecipe:
 
 
 def _shareable(recipe: Recipe) -> dict[str, Any]:
-    """All settings, without local paths or subject names, which must not be shared with the model."""
+    """All settings, without local paths or subject ids, which must not be shared with the model."""
     settings = recipe.settings()
     settings["data"] |= {"manifest": None, "split_file": None, "exclude": []}
     settings["model"] |= {"weights": None}

@@ -15,7 +15,7 @@ from agrm_study.study.study import Study
 
 
 class Hook(ABC):
-    """Base class of hooks, which maintain one entry per trial in an external tracker; a context manager.
+    """Base class of hooks: context managers that maintain one entry per trial in an external tracker.
 
     Each entry contains a stamp of the trial's record. Writing a study again therefore has no effect on unchanged
     trials, and replaces the entries of trials whose records have changed.

@@ -107,7 +107,7 @@ class OptunaHook(Hook):
         try:
             storage: Any = self.out if "://" in self.out else JournalStorage(JournalFileBackend(self.out))
             self._optuna = self._study_of_this_space(storage)
-        except Exception as fault:  # storages raise the errors of their databases
+        except Exception as fault:  # storages raise database-specific errors
             raise InputError(
                 "Optuna cannot use this storage",
                 field="--out",

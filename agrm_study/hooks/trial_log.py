@@ -186,7 +186,7 @@ def stamp(record: Mapping[str, Any]) -> str:
 def _plain(row: Mapping[Any, Any]) -> dict[str, Any]:
     """A record without null columns, with timestamps as `datetime`.
 
-    Integers are preserved: pandas converts a column to floats if any record of the table has no value, and a stamp must
+    Integers are preserved: pandas converts a column to floats if any record in the table has no value, and a stamp must
     not depend on other records.
     """
     found = {str(name): value for name, value in row.items() if value is not None and not _null(value)}

@@ -231,7 +231,7 @@ def acting_recipe(recipe: Recipe) -> Recipe:
     """The recipe that is run: settings without effect are set to defaults, and `early_stop.armed_after` is resolved.
 
     Settings of the data and the clip store keep their given values, since they determine the location of files;
-    `evaluate.batch`, which only affects memory, also keeps its value.
+    `evaluate.batch`, which mainly affects memory use, also keeps its value.
     """
     resets: dict[str, Any] = {
         name: value_of(DEFAULTS, name)

@@ -120,7 +120,7 @@ def averages_of(recipe: Recipe, clips: int) -> tuple[Average, ...]:
 
 
 def steps_sentences(arms: tuple[ArmSteps, ...]) -> tuple[str, ...]:
-    """Steps and averages as text, one sentence per distinct length, with the arms to which it applies."""
+    """Steps and averages as text, one sentence per distinct training length, with the arms to which it applies."""
     words: dict[str, list[str]] = {}
     for each in arms:
         steps = f"{counted(each.per_epoch, 'step')} × {counted(each.epochs, 'epoch')}"

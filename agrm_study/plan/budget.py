@@ -17,7 +17,7 @@ class Bought:
         gpu_hours: Limit on the GPU-hours of the results folder; None for no limit.
         used_gpu_hours: GPU-hours that the results folder has used.
         slots: Number of concurrent trials.
-        trials: Number of missing trials that end within the limits.
+        trials: Number of missing trials that finish within the limits.
         missing: Number of missing trials of known duration.
         unknown: Number of missing trials of unknown duration.
         all_s: Seconds until all trials of known duration would have ended.
@@ -44,7 +44,7 @@ def bought(
     time_s: float | None = None,
     gpu_hours: float | None = None,
 ) -> Bought:
-    """The trials that one run finishes if each slot takes the next trial that still ends within the limits.
+    """The trials that one run finishes if each slot starts the next trial that can still finish within the limits.
 
     Args:
         seconds: Expected duration of each missing trial, in execution order; None if unknown.
@@ -72,7 +72,7 @@ def bought(
 
 
 def _schedule(seconds: Sequence[float], slots: int, time_s: float, gpu_s: float, gpu: float) -> tuple[int, float]:
-    """Number of trials that end within the limits, and the end time of the last one in seconds."""
+    """Number of trials that finish within the limits, and the end time of the last one in seconds."""
     free, ended, last = [0.0] * slots, 0, 0.0
     for its in seconds:
         end = free[0] + its

@@ -55,7 +55,7 @@ def estimate_cost(
 
     Returns:
         The expected time and the half-width of its 95 % interval, which requires two measured trials of each kind;
-        None if no trials of the same kinds were measured.
+        None if no trial of the same kind was measured for any of them.
     """
     rows = by_kind(measured)
     seconds = [its for its in trial_seconds(missing, measured, inherited=inherited) if its is not None]

@@ -28,7 +28,7 @@ class Disk:
             unless sharing is ``keep``.
         records: Records of the missing trials; None if no record was measured.
         unknown: Number of trials whose networks were never measured, excluded from the other values.
-        free: Free bytes on the disk of the results; None in an object store.
+        free: Free space in bytes on the disk that contains the results; None for an object store.
     """
 
     weights: int
@@ -79,10 +79,10 @@ def estimate_disk(
         stages: Stages of these trials.
         measured: Rows of finished trials: backbone, pooling, n_params.
         keep: Whether the end states of stages and trials are kept.
-        record_bytes: Bytes of the records of a finished trial.
+        record_bytes: Size of a finished trial's records in bytes.
         keep_weights: Whether the best weights are kept.
         free: See `Disk`.
-        network_bytes: Known size of a network, by trial, for trials without a similar finished trial.
+        network_bytes: Network size in bytes, by trial, for trials without a similar finished trial.
 
     Returns:
         None if no missing trial has a network of known size.

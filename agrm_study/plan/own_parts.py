@@ -1,4 +1,4 @@
-"""Loading of user-defined parts: they are read, executed once, and described for code that does not execute them."""
+"""Loading of user-defined parts, which are read, executed once, and described for code that does not execute them."""
 
 from __future__ import annotations
 

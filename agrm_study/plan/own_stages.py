@@ -20,7 +20,7 @@ class DeclaredEpochs:
     """Result of `Trainer.shared_epochs`.
 
     Attributes:
-        last: The last shared epoch, at most the last epoch of the trial; 0 if no epoch is shared.
+        last: The last shared epoch, at most the last epoch of the trial; 0 if no epochs are shared.
         names: The options (and `EPOCHS`) that can affect these epochs.
     """
 

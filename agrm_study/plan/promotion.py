@@ -17,7 +17,7 @@ class Candidate:
     """A point whose trials have finished.
 
     Attributes:
-        settings: Sampled values by dotted name; dimensions whose condition did not hold are absent.
+        settings: Sampled values by dotted name; dimensions whose conditions are not met are omitted.
         values: Objectives on validation data, in the order of the search's metrics; means over the seeds.
         excess: Amount by which each constraint is violated; positive or NaN for a violation.
     """

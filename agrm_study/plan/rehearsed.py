@@ -117,7 +117,7 @@ def trial_seconds(
 
 
 def record_bytes(recipe: Recipe, clips: Mapping[str, int]) -> int:
-    """Approximate bytes of a trial's records: windows × networks × classes of the predictions, plus its epoch rows.
+    """Approximate size of a trial's records in bytes: windows × networks × classes of the predictions, plus epoch rows.
 
     Args:
         recipe: Recipe of the trial.

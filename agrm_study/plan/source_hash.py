@@ -32,7 +32,7 @@ def normal_form(source: str) -> str:
     """The code of a module as text that is equal for sources that differ only in comments, docstrings or formatting.
 
     The text lists the name and value of each field of the syntax tree. `ast.dump` is unsuitable because its output
-    depends on the version of Python: versions add fields (`type_params` in 3.12) and split f-strings differently.
+    depends on the Python version: newer versions add fields (`type_params` in 3.12) and split f-strings differently.
 
     Raises:
         SyntaxError: If the source is not valid Python.

@@ -36,7 +36,7 @@ class Stage:
         last: Last epoch.
         trials: Trials that contain the stage, in execution order; it may be run with the recipe of any of these trials,
             up to the last epoch of the stage.
-        ends: Trials whose last stage this is.
+        ends: Trials for which this is the last stage.
     """
 
     key: str

@@ -180,7 +180,7 @@ class PlanSummary:
         epochs_at_most: Number of epochs of the trials to run, including search trials, without sharing.
         steps: Training steps and moving averages of every arm and task.
         data_to_write: Synthetic data that have not been generated yet.
-        cost: Cost estimated from finished trials; ``None`` if no finished trial is of a kind that is to run.
+        cost: Cost estimated from finished trials; ``None`` if no trial of the same kind has finished.
         timed: Cost estimated from timed steps, if requested.
         running_order: Ids of the trials to run, in execution order.
         cpu_hours, gpu_hours: Usage by the trials in the results folder, including failed attempts.

@@ -64,7 +64,7 @@ def reliability(probs_NK: ArrayLike, labels_N: ArrayLike, bins: int = 15) -> Rel
 
 @dataclass(frozen=True, slots=True)
 class Groups:
-    """Groups of nearly equal size of decisions sorted by confidence: mean confidence, accuracy and size, (G,) each."""
+    """Groups of nearly equal size by confidence of the decisions: mean confidence, accuracy and size, (G,) each."""
 
     confidence: Floats
     accuracy: Floats
@@ -159,7 +159,7 @@ def recalibrate(positive_N: ArrayLike, probability_N: ArrayLike) -> Recalibratio
 
 
 def logits_of(probability_N: ArrayLike) -> Floats:
-    """Logits of probabilities, which are clipped to a distance of at least `LEAST` from 0 and 1."""
+    """Logits of probabilities, clipped to [`LEAST`, 1 − `LEAST`]."""
     p = np.clip(np.asarray(probability_N, dtype=np.float64), LEAST, 1 - LEAST)
     return np.asarray(np.log(p) - np.log1p(-p))
 

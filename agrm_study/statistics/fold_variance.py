@@ -1,8 +1,8 @@
 """Variance of a pooled estimate due to folds, in addition to the variance due to seeds and subjects.
 
 The subjects of a fold are tested with the same training runs. The effect of their training subjects, which the runs of
-all seeds share, shifts the results of all subjects of the fold together, so that the variance between subjects alone is
-too small. With m the subjects' mean influence over the seeds, F folds of about n subjects each, and a two-way layout
+all seeds share, shifts the results of all subjects of the fold together, so the variance between subjects alone is too
+small. With m the subjects' mean influence over the seeds, F folds of about n subjects each, and a two-way layout
 seeds × folds of the fold means, the moment estimator (Searle, Casella & McCulloch 1992, chapter 4) is
 
     between = n·variance of the fold means of m,         with expectation within + n·(fold² + (seed × fold)²/S),

@@ -1,4 +1,4 @@
-"""Influence of each subject on a metric of each seed, the basis of variances over subjects.
+"""Influence of each subject on each seed's metric, used to estimate variances over subjects.
 
 The influence values u satisfy θ̂ − θ ≈ mean of u over the subjects, so the variance of θ̂ over subjects is Var(u)/N.
 Metrics of decisions use the jackknife, u = (N − 1)·(θ̂ − θ̂ without the subject) (Efron & Stein 1981). The area under
@@ -30,7 +30,7 @@ coverage as low as 81 % in simulated studies (docs/statistics.md)."""
 def of_decisions(
     labels_N: ArrayLike, predicted_SN: ArrayLike, n_classes: int, metrics: Sequence[str]
 ) -> dict[str, Floats]:
-    """Influence (S, N) on metrics of decisions: names in `METRICS`, or for two classes also in `SCREENING`."""
+    """Influence (S, N) on metrics of decisions, by name: `METRICS` and, for two classes, `SCREENING`."""
     known = METRICS | SCREENING
     return of_counts(labels_N, predicted_SN, n_classes, {name: known[name] for name in metrics})
 

@@ -84,7 +84,7 @@ def assumed(seed_sd: float, disagreement: float, *, seeds: int, subjects: int) -
         seed_sd: Standard deviation of an arm's accuracy over seeds; the seeds of the two arms are independent.
         disagreement: Share of test subjects that only one of the two arms classifies correctly. It equals the
             variance of the difference between two binary outcomes with equal means (McNemar).
-        seeds: Number of seeds of each arm.
+        seeds: Number of seeds per arm.
         subjects: Number of test subjects.
     """
     return Components(

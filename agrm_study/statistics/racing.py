@@ -1,6 +1,6 @@
 """Racing: early elimination of arms that are significantly worse than another arm.
 
-Seeds are added in rounds. After each round (a look) every arm is compared with every remaining arm by a one-sided
+Seeds are added in rounds. After each round (a look), every arm is compared with every remaining arm by a one-sided
 paired t-test over their common seeds. The test of one arm at one look has the level
 
     limit = level / (looks · (arms − 1)),

@@ -1,7 +1,8 @@
 """Tests of paired differences over few seeds, without the bootstrap.
 
-At n = 5 the exact two-sided sign-flip and Wilcoxon tests cannot give a p value below 2/2⁵ = .0625. Results include this
-minimum, so that a table can mark it instead of presenting a limit of the design as a lack of effect.
+At n = 5, the exact two-sided sign-flip and Wilcoxon tests cannot give a p value below 2/2⁵ = 0.0625. Results include
+this minimum, so that tables can mark p values that reach it and do not present a limit of the design as a lack of
+effect.
 """
 
 from __future__ import annotations

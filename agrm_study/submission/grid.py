@@ -32,7 +32,7 @@ class GridCell:
 
     @property
     def key(self) -> str:
-        """The text without spaces, since line breaks and formatting add and remove spaces."""
+        """The text without spaces, since line breaks and formatting may add or remove spaces."""
         return _key(self.text)
 
 

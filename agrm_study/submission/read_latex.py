@@ -1,4 +1,4 @@
-r"""LaTeX reader: agrm-study tables in a manuscript, found by their comment, and uses of ``\agrm{key}``.
+r"""LaTeX reader for agrm-study tables in a manuscript, identified by their comments, and uses of ``\agrm{key}``.
 
 The reader accepts common edits of a table: different column types, rules, fonts, math mode, line breaks and order.
 It does not expand macros defined by the author; a cell that uses such a macro is reported as different.

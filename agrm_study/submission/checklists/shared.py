@@ -82,8 +82,8 @@ def external(facts: Facts) -> Fact:
         return Fact(f"{AUTHORS} These records contain no external test.", "")
     named = listing([f"{s.about.name} ({s.about.subjects} subjects, {s.about.clips} clips)" for s in sets])
     text = (
-        f"The networks were evaluated without any fitting on {named}, which {'share' if len(sets) > 1 else 'shares'} "
-        "neither videos (by checksum) nor subjects with the study's data."
+        f"The networks were evaluated, without any further fitting, on {named}, which "
+        f"{'share' if len(sets) > 1 else 'shares'} neither videos (by checksum) nor subjects with the study's data."
     )
     declared = [s.about.name for s in sets if s.about.distinct_subjects]
     if declared:
@@ -112,6 +112,6 @@ def margin(facts: Facts) -> Fact:
         f"{'The test part has' if study.splits is None else 'The folds contain'} {facts.tested} subjects, and each "
         f"arm has {len(study.seeds)} "
         f"seeds; the table "
-        f"variance gives the half-widths expected with more subjects or seeds. {equivalence}"
+        f"variance shows the half-widths expected with more subjects or seeds. {equivalence}"
     )
     return Fact(text.strip(), "table variance; study.yaml (report.margin)")
