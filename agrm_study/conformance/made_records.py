@@ -73,7 +73,7 @@ def write_results(
         skip: (arm, task, seed), or with folds (arm, task, seed, repeat, fold), planned but not run.
         failed: (arm, task, seed), planned but failed.
         twins: Arm → arm with which it shares trials.
-        change: Called with each trial's columns and prediction blocks before they are written.
+        change: Called with each trial's columns, prediction blocks and epoch rows before they are written.
     """
     root.mkdir(parents=True, exist_ok=True)
     file = root / "given.yaml"
