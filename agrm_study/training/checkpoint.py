@@ -32,7 +32,7 @@ _NEXT_BEST = "best.next.safetensors"
 
 
 def trial_identity(recipe: Recipe, data_fingerprint: str, split_fingerprint: str) -> str:
-    """Hash of everything that affects the outcome of a training run; excludes file locations."""
+    """Hash of everything that affects the outcome of a training run; file locations are excluded."""
     settings = recipe.settings()
     for location in ("manifest", "split_file"):
         settings["data"].pop(location)

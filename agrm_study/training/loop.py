@@ -52,8 +52,8 @@ class Training:
         checkpoint_dir: Folder of the checkpoint; None disables saving.
         device: ``cpu``, ``cuda`` or ``cuda:N``.
         resume: Whether to resume from a checkpoint in `checkpoint_dir`.
-        evaluate_test: Whether to predict the test and training parts; False in a search, which must not use the test
-            part.
+        evaluate_test: Whether to compute predictions on the test and training parts; False in a search, which must not
+            use the test part.
         identity: Identity that the checkpoint must have; None uses a hash of recipe, data and split.
         ahead: Number of steps that a thread reads in advance; does not affect the results.
 

@@ -32,8 +32,7 @@ def labelled_batches(seed: int, epoch: int, clips: int, batch: int, steps: int |
 
 
 def unlabelled_batches(seed: int, epoch: int, clips: int, open_ids: Ints, batch: int, steps: int) -> list[Ints]:
-    """Clip ids of each unlabelled batch, cycling through the clips that are still unlabelled ("open") in a new order in
-    each cycle.
+    """Clip ids of each unlabelled batch, cycling through the open (still unlabelled) clips, reordered in each cycle.
 
     Args:
         seed: Seed of the trial.

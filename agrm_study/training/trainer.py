@@ -68,8 +68,8 @@ class Trainer(HasOptions, ABC):
     """Trains one trial, epoch by epoch.
 
     A study specifies the class (``trainer: file.py:Class``); its settings are defined by a nested class ``Options``,
-    whose fields are set by name in the arms. Equal settings, samples and seeds must give equal results. The data must
-    be readable on every node, and `fingerprint` must change whenever the data change.
+    whose fields are set by name in the arms. Equal settings, samples and seeds must produce equal results. The data
+    must be readable on every node, and `fingerprint` must change whenever the data change.
 
     Args:
         options: An instance of the nested class ``Options``.

@@ -1,4 +1,4 @@
-"""Subject-wise splits into training, validation and test parts, and the check for leakage between them."""
+"""Subject-wise splits into training, validation and test parts, and a check for leakage between them."""
 
 from __future__ import annotations
 

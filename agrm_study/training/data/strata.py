@@ -68,7 +68,7 @@ def _best_choice(
     Args:
         options: Choices of each label.
         rest: Remainder of each cell (labels, parts).
-        wanted: Number of cells of each column to round up.
+        wanted: Number of cells to round up in each column.
     """
     whole = np.rint(rest * 1e9).astype(np.int64).tolist()  # integers, so that sums of equal remainders are equal
 

@@ -21,7 +21,7 @@ SAVE_AS_CSV: Final = "Save the sheet as CSV (in Excel: Save As, CSV UTF-8)."
 def workbook_lines(path: Path) -> Iterator[tuple[int, list[str]]]:
     """Yield the 1-based row number and the cells, as text, of each row in the only sheet with content.
 
-    Whole numbers have no decimals, dates are in ISO 8601 format, and formulas are replaced by their saved value.
+    Whole numbers have no decimals, dates are in ISO 8601 format, and formulas are replaced by their saved values.
 
     Raises:
         InputError: If the file is missing or not a workbook, openpyxl is not installed, multiple sheets have content,

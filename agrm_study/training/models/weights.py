@@ -30,8 +30,8 @@ _SHOWN: Final = 6
 def load_weights(model: VideoClassifier, path: Path) -> list[str]:
     """Copy weights from a local file into a network.
 
-    The keys must be the keys of the published weights (from torchvision, except for C3D and UniFormer). Layers of the
-    head whose shape differs from the file (different classes or pooling) keep their initial weights.
+    The keys must be the keys of the published weights (from torchvision, except for C3D and UniFormer). Head layers
+    whose shape differs from the shape in the file (different classes or pooling) keep their initial weights.
 
     Args:
         model: The network, on any device; modified in place.

@@ -11,7 +11,7 @@ from agrm_study.training.ssl.precision import at_least_float32
 from agrm_study.training.ssl.thresholds.policy import ThresholdPolicy, snapshot
 
 SMALLEST = 1e-6
-"""Lower bound of the entries of p_target and p_model, as in the authors' code."""
+"""Lower bound for the entries of p_target and p_model, as in the authors' code."""
 
 
 class AlignedPolicy(ThresholdPolicy):

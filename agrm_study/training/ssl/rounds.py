@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 OPEN = -1
-"""Label and round of a clip that is still unlabelled."""
+"""Placeholder for the label and round of a clip that is still unlabelled."""
 
 
 class Rounds:

@@ -49,8 +49,8 @@ METHODS: dict[str, Method] = {
     "fixmatch": Method(labeller="student", pseudo=True),
     "agrm": Method(labeller="teacher", consistency=True, pseudo=True),
 }
-"""Methods by the value of `ssl.method`: supervised, Tarvainen & Valpola 2017, Lee 2013, Sohn et al. 2020, Song et al.
-2026."""
+"""Methods by the value of `ssl.method` (sources of the last four: Tarvainen & Valpola 2017, Lee 2013, Sohn et al. 2020,
+Song et al. 2026)."""
 
 
 @dataclass(frozen=True, slots=True)

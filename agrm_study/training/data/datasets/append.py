@@ -26,7 +26,7 @@ class Merged:
         clips: All clips.
         added: Number of new clips.
         updated: Number of clips whose video or metadata changed since they were indexed.
-        unchanged: Number of clips that the manifest already contained in the same form.
+        unchanged: Number of indexed clips whose manifest row did not change.
     """
 
     clips: tuple[ClipRecord, ...]

@@ -27,7 +27,7 @@ ANNOTATIONS: Final = "GAVD_Clinical_Annotations_*.csv"
 """Name pattern of the published annotation files."""
 COLUMNS: Final = ("seq", "frame_num", "cam_view", "dataset", "gait_pat", "bbox", "vid_info", "id")
 VIEWS: Final = MappingProxyType({"front": 0, "right side": 90, "back": 180, "left side": -90})
-"""Camera angle in degrees, as in CASIA-B (0: from the front), by annotated view."""
+"""Camera angle in degrees, as in CASIA-B (0: from the front), for each annotated view."""
 TOLERANCE: Final = 0.5
 """Maximum error of boxes interpolated from the key boxes, in pixels; most annotated boxes are interpolated too."""
 CUT: Final = (

@@ -52,7 +52,7 @@ class Labels:
     """The labels of a data set.
 
     Attributes:
-        of: Label by text in the data set; None for unlabelled clips.
+        of: Label for each text in the data set; None for unlabelled clips.
         note: Note for the user if the labels are kept as written; otherwise None.
     """
 

@@ -1,4 +1,4 @@
-"""Search for videos in a folder tree: video files, folders of numbered images, and skipped files with reasons."""
+"""Search for video files and folders of numbered images in a folder tree, with reasons for skipped files."""
 
 from __future__ import annotations
 

@@ -83,7 +83,7 @@ def read_frames(
         info: Result of `read_info` for this file.
         indices: 0-based indices of presented frames, non-decreasing.
         width, height: Output size after rotation, in pixels.
-        decoder: Name of a decoder in `DECODERS`, if only this one is to be used; None selects one based on the file.
+        decoder: Name of the only decoder to try (a key of `DECODERS`); None selects decoders based on the file.
 
     Raises:
         VideoError: If no decoder can read the file up to the last index.

@@ -16,7 +16,7 @@ from agrm_study.training.data.decoding.video import VideoInfo
 
 
 class PyavDecoder(Decoder):
-    """PyAV decoder: slower than decord if frames are skipped, but also exact for edit lists, AV1 and other files."""
+    """PyAV decoder: slower than decord if frames are skipped, but exact for all video files (e.g. edit lists, AV1)."""
 
     name = "pyav"
 

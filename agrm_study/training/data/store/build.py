@@ -1,6 +1,6 @@
 """Parallel, atomic building of clip stores that decodes each video only once.
 
-A build writes into a hidden folder next to the store's final location and renames it when it is complete. Each finished
+A build writes to a hidden folder next to the store's final location and renames it when it is complete. Each finished
 clip is recorded in a journal. An interrupted build therefore resumes where it stopped, and builds of other stores with
 the same preprocessing copy shared clips. A damaged store is repaired in the same way, in place.
 """

@@ -102,7 +102,7 @@ def publish_store(store: Path, target: str, on_bytes: OnBytes | None = None) -> 
         system, root = _place(place)
         if system.get_file_info(f"{root}/{STORE_FILE}").type == fs.FileType.File:
             return place
-        local = isinstance(system, fs.LocalFileSystem)  # object stores need no folders
+        local = isinstance(system, fs.LocalFileSystem)  # object stores do not need folders
         if local:
             system.create_dir(root, recursive=True)
         files = sorted(path for path in store.rglob("*") if path.is_file() and path.name != STORE_FILE)

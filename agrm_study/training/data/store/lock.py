@@ -15,7 +15,7 @@ POLL_S = 0.2
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold an exclusive lock on a file; blocks until it is free. The lock is also released if its process dies."""
+    """Hold an exclusive lock on a file, blocking until it is free; the lock is also released if the process dies."""
     file = _open(path)
     try:
         while not _try(file):

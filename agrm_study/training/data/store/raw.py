@@ -14,7 +14,10 @@ from agrm_study.training.data.store.index_file import HINT
 from agrm_study.training.data.store.layout import RAW_FILE
 
 ADVICE_S = 60.0
-"""Seconds for which requested pages are assumed to stay in memory; a request takes a fifth of the time of a copy."""
+"""Seconds for which requested pages are assumed to stay in memory.
+
+Requests are not repeated within this time, because a request takes about a fifth of the time of a copy from memory.
+"""
 ADVICE_FRAMES = 16
 """Windows that start within the same block of this many frames share one read-ahead request."""
 

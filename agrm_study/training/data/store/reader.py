@@ -66,7 +66,7 @@ class ClipStore:
         return self._row[clip_id]
 
     def frames(self, row: int) -> int:
-        """Number of stored frames of a clip, at `settings["fps"]`."""
+        """Number of stored frames in a clip, at `settings["fps"]`."""
         return int(self._frames[row])
 
     def height(self, row: int) -> int:

@@ -1,6 +1,6 @@
 """Interface of a backbone.
 
-Legend of axes: B clips, C colours (3), D features, T frames, H rows, W columns.
+Legend of axes: B clips, C colour channels (3), D features, T frames, H rows, W columns.
 """
 
 from __future__ import annotations

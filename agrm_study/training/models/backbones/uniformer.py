@@ -29,7 +29,7 @@ class UniFormer(Transformer):
     `model.width` scales all stages (published: 64) and sets the width of an attention head; `model.depth` is ignored.
 
     Args:
-        width: Channels of the first stage and of each attention head.
+        width: Number of channels in the first stage and in each attention head.
     """
 
     def __init__(self, width: int) -> None:

@@ -12,7 +12,7 @@ from agrm_study.training.models.pooling.grids import pool_grids
 
 @final
 class HorizontalPyramidPooling(Pooling):
-    """Average and maximum of horizontal stripes (Fu et al. 2019); uses the row counts of `bins` and one column."""
+    """Average and maximum of horizontal stripes (Fu et al. 2019), with the row counts of `bins` and one column."""
 
     def pool_space(self, features_BDTHW: Tensor) -> Tensor:
         stripes = [(rows, 1) for rows, _ in self.settings.bins]

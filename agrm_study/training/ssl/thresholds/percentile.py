@@ -13,7 +13,7 @@ class Percentile(ThresholdPolicy):
     """Accepts clips with confidence m strictly above a percentile of the batch's confidences.
 
     The percentile is interpolated linearly between the sorted confidences (numpy's default). If all confidences of a
-    batch are equal, no clip is accepted. `threshold` returns the value of the latest batch, or 1.0 before the first
+    batch are equal, no clip is accepted. `threshold` returns the value for the latest batch, or 1.0 before the first
     batch.
     """
 

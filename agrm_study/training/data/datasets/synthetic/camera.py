@@ -47,7 +47,10 @@ def frame_walker(width: int, height: int, *, stature: float, near: float, fill: 
 
 
 def to_world(joints: dict[str, Array], x: float, z: float, yaw: float) -> dict[str, Array]:
-    """Place body-frame joints at (x, 0, z); the walker faces the camera at yaw 0, the right at π/2, and away at π."""
+    """Place body-frame joints at (x, 0, z).
+
+    The walker faces the camera at yaw 0, right at π/2, and away from the camera at π.
+    """
     sine, cosine = np.sin(yaw), np.cos(yaw)
     turn = np.array([[cosine, 0.0, sine], [0.0, 1.0, 0.0], [sine, 0.0, -cosine]])
     return {name: turn @ joint + (x, 0.0, z) for name, joint in joints.items()}

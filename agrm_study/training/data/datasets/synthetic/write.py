@@ -154,7 +154,10 @@ def _write_alone(role: Role, folder: Path) -> ClipRecord:
 
 
 def planned_clips(*, subjects: int, unlabelled: int, seed: int, difficulty: str) -> list[ClipRecord]:
-    """Manifest records of the clips that `write_synthetic` would write, with placeholder checksums and no rendering."""
+    """Manifest records of the clips that `write_synthetic` would write, without rendering.
+
+    The checksums are placeholders.
+    """
     _check(subjects, unlabelled, seed, difficulty, 1)
     roles = labelled_roles(subjects, seed, difficulty) + unlabelled_roles(unlabelled, seed, difficulty)
     return [planned_clip(role) for role in roles]
