@@ -62,7 +62,7 @@ def build_arms(drafts: Sequence[ArmDraft], loading: Loading) -> list[Arm]:
     arms = []
     for draft in drafts:
         settings = [resolve_path(setting, loading.folder) for setting in draft.settings]
-        # Errors in the settings of an arm are reported at the lines of these settings; all other errors, at its name.
+        # Errors in an arm's settings are reported at the lines of these settings, all other errors at its name.
         places, prefix = loading.origins, ""
         if settings:
             own: dict[KeyPath, Place] = {tuple(setting.name.split(".")): setting.place for setting in settings}
@@ -192,7 +192,7 @@ def _grid_arms(factors: Mapping[str, Factor], loading: Loading) -> list[ArmDraft
 def check_factors(group: KeyPath, factors: Mapping[str, Factor | Dimension], loading: Loading) -> list[str]:
     """The names of factors (or dimensions) that exist and whose conditions can be met, in the given order.
 
-    Reports names that do not exist, and conditions that refer to no earlier factor or can never be met.
+    Reports names that do not exist, and conditions that do not refer to earlier factors or can never be met.
     """
     usable: list[str] = []
     holding: dict[str, dict[str, list[Any]]] = {}
@@ -275,7 +275,7 @@ def _check_names(drafts: Sequence[ArmDraft], loading: Loading) -> None:
         if key in first:
             loading.problems.add(
                 draft.place,
-                f"two arms have this name, the first in line {first[key].place.line}",
+                f"two arms have this name, the first on line {first[key].place.line}",
                 field="arms",
                 given=draft.name,
                 hint="Each row of a table requires a unique name.",
@@ -284,9 +284,9 @@ def _check_names(drafts: Sequence[ArmDraft], loading: Loading) -> None:
 
 
 def _check_accelerators(drafts: Sequence[ArmDraft], of_study: str | None, loading: Loading) -> None:
-    """Report arms without a type of accelerator if other arms specify one.
+    """Report arms without an accelerator type if other arms specify one.
 
-    Unrestricted trials would occupy nodes for which other trials wait.
+    Unrestricted trials would occupy nodes for which the other trials wait.
     """
     named = list(dict.fromkeys(draft.accelerator for draft in drafts if draft.accelerator))
     for draft in drafts if named and not of_study else ():

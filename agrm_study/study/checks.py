@@ -123,7 +123,7 @@ def _check_seed_offsets(spec: StudyFile, arms: Sequence[Arm], loading: Loading) 
             loading.note(path, "results in a seed larger than 2^63 - 1", given=entry.seed_offset)
         offsets = {arm.seed_offset for arm in arms} - {entry.seed_offset} | {0}
         if any(moved & {seed + other for seed in spec.seeds} for other in offsets):
-            rule = "must not result in seeds that other arms use: an arm with an offset is compared unpaired"
+            rule = "must not result in seeds that other arms use: comparisons of an arm with an offset are unpaired"
             loading.note(path, rule, given=entry.seed_offset, hint="Use 1000.")
 
 

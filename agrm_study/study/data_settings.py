@@ -64,7 +64,7 @@ class Data(Section):
     """Number of folds over subjects: fold number `fold` is the test part, and the other folds are divided into training
     and validation in the proportions of `split`; 0 uses `split` unchanged."""
     fold: Count = 0
-    """Index of the fold that is tested, from 0."""
+    """Index of the fold used as the test part, counted from 0."""
     first_fold: Literal["dealt", "split"] = "dealt"
     """Construction of fold 0. `split`: fold 0 is the test part that results from `split` without folds, and the other
     subjects are distributed over the other folds; this requires that `split.test` is 1/`folds`. `dealt`: all subjects

@@ -60,7 +60,7 @@ class Document:
     Attributes:
         value: Plain dicts (text keys), lists, text, numbers, booleans and None.
         source: The file, or the name of the text for messages.
-        lines: Line number, from 1, of every key and list item.
+        lines: Line number of every key and list item, counted from 1.
     """
 
     value: Any
@@ -156,7 +156,7 @@ _EXPLAINED: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "expected <block end>",
-        "the indentation matches no group above it",
+        "the indentation does not match any group above it",
         "Indent all keys of a group, and all items (`-`) of a list, by the same amount.",
     ),
     (
@@ -176,7 +176,7 @@ _EXPLAINED: tuple[tuple[str, str, str], ...] = (
 
 
 def _not_yaml(fault: yaml.MarkedYAMLError, text: str, source: Path | None, line: int | None) -> InputError:
-    """A parser error, in words that require no knowledge of the YAML grammar."""
+    """A parser error, in words that do not require knowledge of the YAML grammar."""
     problem = " ".join(part for part in (fault.context, fault.problem) if part)
     rule, hint = next(((r, h) for part, r, h in _EXPLAINED if re.search(part, problem)), (problem, None))
     written = "" if line is None else "".join(text.split("\n")[max(0, line - 2) : line])
@@ -255,7 +255,7 @@ class _Reader:
                 )
             if key in found:
                 raise InputError(
-                    f"duplicate key, first in line {first[key]}",
+                    f"duplicate key, first on line {first[key]}",
                     where=self.source,
                     line=line,
                     field=".".join(map(str, (*path, key))),

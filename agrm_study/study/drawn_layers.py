@@ -82,7 +82,8 @@ def try_layers(
         examples = some([_words(point) for point, _ in impossible])
         loading.notes.append(
             f"{place}: {len(impossible)} of {len(points)} combinations of {varied} are impossible because the "
-            f"backbone lacks a layer to freeze: {examples}. The search skips them; a condition (`when`) excludes them."
+            f"backbone lacks a layer to freeze: {examples}. The search skips them; use a condition (`when`) to exclude "
+            "them."
         )
 
 

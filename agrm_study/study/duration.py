@@ -17,8 +17,8 @@ def read_duration(text: str, *, field: str | None = None) -> float:
     """Number of seconds in a duration such as ``7h30m``, ``90m`` or ``1d12h``.
 
     Args:
-        text: Integers with units (d, h, m, s), largest unit first; each part must be shorter than one of the preceding
-            unit.
+        text: Integers with units (d, h, m, s), largest unit first; each part must be shorter than one unit of the
+            preceding part.
         field: Name of the option, for the message.
 
     Raises:

@@ -26,12 +26,12 @@ def check_splits(spec: StudyFile, base: Recipe, arms: Sequence[Arm], loading: Lo
         return
     if spec.search is not None or spec.tune is not None:
         other = "a search" if spec.tune is None else "`tune`"
-        rule = f"cannot be combined with {other}: {TESTED_ELSEWHERE}, so it would select settings on test subjects"
+        rule = f"cannot be combined with {other}: {TESTED_ELSEWHERE}, so settings would be selected on test subjects"
         loading.note(
             ("splits",), rule, hint="Search or tune in a study without folds, then test the best settings with folds."
         )
     if isinstance(spec.seeds, Race):
-        rule = f"cannot be combined with a race: {TESTED_ELSEWHERE}, so it would select arms on test subjects"
+        rule = f"cannot be combined with a race: {TESTED_ELSEWHERE}, so arms would be selected on test subjects"
         loading.note(("splits",), rule, hint="Give every arm the same seeds, `seeds: 5`, or use a race without folds.")
     if spec.split_seed + splits.repeats - 1 > MAX_SEED:
         loading.note(("splits", "repeats"), "results in a split seed larger than 2^63 - 1", given=splits.repeats)
@@ -74,5 +74,5 @@ def _contradictions(recipe: Recipe, splits: Splits) -> Iterator[tuple[str, str, 
         rule = f"must be 1/{splits.folds} with `splits: {{folds: {splits.folds}}}`, or be omitted"
         yield "data.split.test", rule, data.split.test
     if data.subset == "balanced" and splits.repeats > 1:
-        rule = "samples different subjects in each repeat of `splits`, and all repeats must test the same subjects"
+        rule = "samples different subjects in each repeat of `splits`, but all repeats must test the same subjects"
         yield "data.subset", rule, data.subset

@@ -59,7 +59,7 @@ def load_study(
         overrides: ``KEY=VALUE`` strings: a recipe setting for all arms, or a key of the study (``seeds=[0, 1]``).
         preset: Name of a preset in search_spaces/presets/, or a file.
         names: Valid names by dotted field (``model.backbone``, ``report.tables``, …), provided by the caller because
-            this layer imports neither networks nor tables; fields without an entry are not checked.
+            this layer does not import networks or tables; fields without an entry are not checked.
         own: User-defined parts of the study (`plan.own_parts`), whose names are included in ``names``.
         layer_names: Layer names of a backbone, also provided by the caller, for checking `model.freeze`.
 
@@ -183,7 +183,7 @@ def _read_spec(loading: Loading) -> StudyFile | None:
             loading.places.find((given[1],)) if given else loading.places.default,
             "a study must define exactly one of arms, grid and search"
             if given
-            else "the study is empty: it defines none of arms, grid and search",
+            else "the study is empty: it does not define arms, grid or search",
             field=" and ".join(given) or None,
             allowed=", ".join(PARTS),
         )

@@ -51,7 +51,7 @@ def check_memories(settings: Sequence[Setting], problems: Problems, *, prefix: s
         if per_step in given and memory in given and given[memory].value is not None:
             problems.add(
                 given[memory].place,
-                f"{per_step} is given as well, in line {given[per_step].place.line}"
+                f"{per_step} is given as well, on line {given[per_step].place.line}"
                 if given[per_step].place.line
                 else f"{per_step} is given as well",
                 field=f"{prefix}{memory}",

@@ -42,7 +42,7 @@ def own_trainer(loading: Loading) -> OwnPart | None:
     found = named_trainer(written, loading.parts)
     if found is None:
         known = [part.name for part in loading.parts if part.kind == "trainer" and part.written == form["source"]]
-        rule, allowed = f"{form['source']} defines no trainer with that name", ", ".join(known) or "none"
+        rule, allowed = f"{form['source']} does not define a trainer with that name", ", ".join(known) or "none"
         loading.note(
             ("trainer",), rule, given=form["cls"], allowed=allowed, hint="Derive the class from `ags.Trainer`."
         )
@@ -94,7 +94,7 @@ def _renamed_space(group: dict[str, Any], path: KeyPath, loading: Loading, train
 
 
 def shares_epochs(trainer: OwnPart | None) -> bool:
-    """Whether trials can share epochs; this requires the built-in trainer (None) or a trainer that declares them."""
+    """Whether trials can share epochs; this requires the built-in trainer (None) or one with `shared_epochs`."""
     return trainer is None or overrides("trainer", full_name(trainer.name, trainer.source), "shared_epochs")
 
 

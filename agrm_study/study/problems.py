@@ -56,7 +56,8 @@ class Places:
     def find(self, path: KeyPath) -> Place:
         """The location of a value.
 
-        If it is not recorded, the last location inside the value, or else the location of the nearest enclosing value.
+        If it is not recorded, the last location inside the value is returned, or else the location of the nearest
+        enclosing value.
         """
         if path in self.by_path:
             return self.by_path[path]
@@ -102,7 +103,7 @@ class Problems:
 
     def given_twice(self, setting: str, place: Place, first: Place) -> None:
         """Add an error for a setting that occurs twice in one group."""
-        rule = f"is given twice, first in line {first.line}"
+        rule = f"is given twice, first on line {first.line}"
         self.add(place, rule, field=setting, hint="Keep one of the two.")
 
     def extend(self, problems: Iterable[InputError]) -> None:
@@ -128,4 +129,4 @@ class Problems:
 
 Names = Mapping[str, Iterable[str]]
 """Valid names by dotted field, ``{"model.backbone": ("r3d_18", …)}``. They are provided by callers, because
-this package imports neither networks nor tables."""
+this package does not import networks or tables."""

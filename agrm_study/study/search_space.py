@@ -103,7 +103,7 @@ class Dimension(Section):
     """Scale on which values are sampled: `log` for learning rates, `logit` for values close to 0 or 1 (such as alpha of
     an EMA)."""
     step: Annotated[float, Field(gt=0)] | None = None
-    """Step size of a linear range, from its lowest value."""
+    """Step size of a linear range, starting at its lowest value."""
     when: When = Field(default_factory=Condition)
     """Condition: the dimension is sampled only if earlier dimensions have these values."""
 
@@ -115,7 +115,7 @@ class Dimension(Section):
             )
         if self.kind == "choice":
             if self.scale != "linear" or self.step is not None:
-                raise Rule("a choice has no scale and no step", allowed="choice and when")
+                raise Rule("a choice has no scale or step", allowed="choice and when")
             return self
         low, high = self.bounds
         if low >= high:
@@ -243,7 +243,7 @@ class SearchSettings(Section):
         if len(self.metric) > 1 and self.sampler in ("random", "tpe", "gp"):
             raise Rule(f"several objectives require the sampler nsga2, given {self.sampler}")
         if len(self.metric) > 1 and self.pruner.name != "none":
-            raise Rule("a search with several objectives cannot prune")
+            raise Rule("a search with several objectives cannot use a pruner")
         if self.seed + self.seeds - 1 > MAX_SEED:
             raise Rule("seed + seeds - 1 must be at most 2^63 - 1")
         return self

@@ -71,7 +71,7 @@ class Stopped:
 
     Attributes:
         n: Number of seeds that were run for the arm.
-        rival: The arm whose comparison with it has the smallest p-value.
+        rival: The arm whose comparison with the stopped arm has the smallest p-value.
         pairs: Number of seeds with results of both arms.
         difference: Mean of rival − arm over these seeds, in the metric of the race.
         p: One-sided p-value of the paired t-test.
@@ -102,7 +102,7 @@ def read_seeds(value: Any) -> tuple[int, ...] | Race:
         if value < 1:
             raise Rule("a study requires at least one seed", allowed=ALLOWED)
         if value > MAX_TRIALS:
-            raise Rule(f"a study has at most {MAX_TRIALS} seeds", allowed=ALLOWED)
+            raise Rule(f"a study may have at most {MAX_TRIALS} seeds", allowed=ALLOWED)
         return tuple(range(value))
     if not isinstance(value, list | tuple):
         raise Rule("must be a list of whole numbers", allowed=ALLOWED)

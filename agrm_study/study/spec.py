@@ -155,7 +155,7 @@ def read_factor(value: Any) -> Any:
 def _families(families: Mapping[str, tuple[str, ...]]) -> Mapping[str, tuple[str, ...]]:
     for name, arms in families.items():
         if not arms:
-            raise Rule(f"the family {name!r} contains no arm")
+            raise Rule(f"the family {name!r} does not contain any arms")
     return families
 
 
@@ -190,9 +190,9 @@ class ReportRequest(Section):
     """Content of the report of a study."""
 
     tables: tuple[str, ...] = ()
-    """Names of tables; if empty, the tables that suit the study."""
+    """Names of tables; if empty, all tables that apply to the study."""
     figures: tuple[str, ...] = ()
-    """Names of figures; if empty, the figures that suit the study."""
+    """Names of figures; if empty, all figures that apply to the study."""
     families: Annotated[dict[str, tuple[str, ...]], AfterValidator(_families)] = Field(default_factory=dict)
     """Families of comparisons for Holm's correction: a mapping from names to the arms that are compared with the
     reference. By default, all arms of a task are one family."""

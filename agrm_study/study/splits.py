@@ -28,7 +28,7 @@ class Splits(Section):
     """Number of folds. There is one training run per fold, arm, task and seed; its test part is the fold, and its
     validation part is sampled from the other folds in the proportions of `data.split`."""
     repeats: Annotated[int, Field(ge=1, le=MAX_REPEATS)] = 1
-    """Number of times that the subjects are divided into folds; repeat r, from 0, uses `split_seed` + r."""
+    """Number of times that the subjects are divided into folds; repeat r, counted from 0, uses `split_seed` + r."""
     group: Literal["subject", "site"] = "subject"
     """Unit that is never divided between folds: with `site`, all subjects of a site are tested in the same fold, so
     that each network is tested on sites on which it was not trained. Requires the manifest column `site`, and at least
@@ -40,8 +40,8 @@ class Fold:
     """One fold of one repeat.
 
     Attributes:
-        repeat: Index of the repeat, from 0; added to the split seed of the study.
-        number: Index of the fold that is tested, from 0.
+        repeat: Index of the repeat, counted from 0; added to the split seed of the study.
+        number: Index of the fold used as the test part, counted from 0.
     """
 
     repeat: int
@@ -65,7 +65,7 @@ def in_fold(recipe: Recipe, splits: Splits | None, number: int | None) -> Recipe
     Args:
         recipe: A recipe with the split seed of its repeat.
         splits: The folds of the study.
-        number: Index of the fold that is tested.
+        number: Index of the fold used as the test part.
     """
     if splits is None or number is None:
         return recipe

@@ -68,7 +68,7 @@ class Arm:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Study:
-    """A study: one question, one file, one results folder; immutable after loading.
+    """A study with its arms, tasks and settings; immutable after loading.
 
     Attributes:
         tasks: Tasks by name, in the order of the file.

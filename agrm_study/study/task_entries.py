@@ -106,7 +106,7 @@ def _listed(value: Any) -> Any:
         for name in value:
             if not re.fullmatch(NAME_PATTERN, name):
                 allowed = f"up to {MAX_TASK_NAME} letters, digits, `-` and `_`, beginning with a letter"
-                raise Rule(f"{name!r} cannot be the name of a task", allowed=allowed, show=False)
+                raise Rule(f"{name!r} is not a valid task name", allowed=allowed, show=False)
         return {name: {} if entry is None else entry for name, entry in value.items()}
     for position, task in enumerate(value):
         if not isinstance(task, str) or task not in BUILT_IN:

@@ -183,7 +183,7 @@ def check_positive(positive: str | None, classes: Mapping[str, Any]) -> None:
     if len(classes) > MIN_CLASSES:
         raise Rule(
             f"requires a task with two classes; this task has {len(classes)}",
-            hint="Omit it: one-versus-rest curves and counts need no positive class.",
+            hint="Omit it: one-versus-rest curves and counts do not need a positive class.",
         )
 
 

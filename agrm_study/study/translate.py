@@ -45,8 +45,8 @@ _RULES: dict[str, str] = {
 def validated(model: type[M], value: Any, places: Places, *, prefix: str = "") -> M:
     """An instance of a model from plain JSON values.
 
-    In the JSON mode of pydantic, lists become tuples and text paths; in the strict mode, nothing else is converted: no
-    "5" for 5, no true for 1.
+    In the JSON mode of pydantic, lists are converted to tuples and text to paths; in the strict mode, nothing else is
+    converted: "5" is not accepted for 5, nor true for 1.
 
     Args:
         model: The model.

@@ -162,7 +162,7 @@ def test_a_resolved_study_is_read_back_without_its_code(tmp_path: Path) -> None:
         ({"set": {"rat": 0.1}}, r"study.yaml:\d+: .*set\.rat.*no such setting.*Did you mean `rate`"),
         ({"set": {"ssl.ema.alpha": 0.1}}, r"trainer nearest_mean has no such setting.*allowed: rate, kind, epochs"),
         ({"arms": [{"name": "half", "set": {"rate": "fast"}}]}, r"study.yaml:\d+: .*training\.options\.rate.*number"),
-        ({"trainer": "means.py:Nearest"}, r"defines no trainer with that name.*allowed: nearest_mean"),
+        ({"trainer": "means.py:Nearest"}, r"does not define a trainer with that name.*allowed: nearest_mean"),
         ({"trainer": "means.py"}, r"must specify a class.*FILE\.py:CLASS"),
         ({"trainer": "gone.py:NearestMean"}, r"there is no such file"),
         ({"set": {"data": {"manifest": "x.csv"}}}, r"no such setting"),

@@ -217,7 +217,7 @@ BAD_FILES = {
         ["`task`", "List the tasks under `tasks`, e.g. `tasks:"],
     ),
     "a seed as a setting": (ARMS + "set: {seed: 3}\n", ["`seed`", "List the seeds under `seeds`, e.g. `seeds:"]),
-    "a key twice": (ARMS + "name: again\n", ["study.yaml:7: `name`", "duplicate key", "first in line 1"]),
+    "a key twice": (ARMS + "name: again\n", ["study.yaml:7: `name`", "duplicate key", "first on line 1"]),
     "no YAML": ("name: [\n", ["study.yaml:", "not valid YAML"]),
     "a Python object": ("name: !!python/name:os.system\n", ["study.yaml:1", "tags are not supported"]),
     "a list": ("- 1\n", ["study.yaml:1", "a group of keys"]),

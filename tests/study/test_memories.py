@@ -34,7 +34,7 @@ def ssl_of(study: Study, arm: str = "A") -> Ssl:
 
 def test_both_in_one_group_are_refused_with_both_lines(tmp_path: Path) -> None:
     text = "set:\n  ssl.ema.alpha: 0.9\n  ssl.ema.memory_epochs: 3\narms: [{name: A}]\n"
-    with pytest.raises(InputError, match=r"ssl\.ema\.alpha is given as well, in line 6") as caught:
+    with pytest.raises(InputError, match=r"ssl\.ema\.alpha is given as well, on line 6") as caught:
         load(tmp_path, text)
     assert (caught.value.line, caught.value.field) == (7, "ssl.ema.memory_epochs")
 

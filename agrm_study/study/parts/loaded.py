@@ -119,7 +119,7 @@ def own_class(kind: str, name: str) -> Any:
         load_source(source)
     part = _loaded[digest].get((kind, short_name(name)))
     if part is None:
-        raise InputError(f"its source defines no such {kind}", given=name)
+        raise InputError(f"its source does not define such a {kind}", given=name)
     return part
 
 
@@ -166,7 +166,7 @@ def _execute(source: PartSource) -> Defined:
             raise InputError(f"the {kind} lacks {', '.join(missing)}", where=where, field=name)
     if not defined:
         raise InputError(
-            "defines no part", where=where, hint="Decorate a class, for example with `@ags.backbone(name)`."
+            "does not define any part", where=where, hint="Decorate a class, for example with `@ags.backbone(name)`."
         )
     return defined
 

@@ -13,7 +13,7 @@ from agrm_study.study.parts.names import is_own
 
 
 class Registry(Mapping[str, str]):
-    """Mapping from the names of built-in parts of one kind to ``module:Class``, so that listing names imports no part.
+    """Mapping from the names of built-in parts of one kind to ``module:Class``; listing names does not import parts.
 
     Args:
         kind: A name in `KINDS`.
