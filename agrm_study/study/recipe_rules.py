@@ -19,8 +19,8 @@ def check_rules(recipe: Recipe, tasks: Iterable[Task], note: Callable[..., None]
     Args:
         recipe: The recipe.
         tasks: Tasks of the study.
-        note: Receives each violated rule, the names of the settings involved, the first of which violates it, and
-            further parts of the message.
+        note: Callback that receives each violated rule, the names of the settings involved (the violating one first),
+            and further parts of the message.
     """
     data, ssl = recipe.data, recipe.ssl
     if data.manifest is not None and data.synthetic is not None:
@@ -45,7 +45,7 @@ def check_rules(recipe: Recipe, tasks: Iterable[Task], note: Callable[..., None]
         rule = f"must be at most batch.labelled ({recipe.batch.labelled})"
         note(rule, "batch.accumulate", "batch.labelled", given=recipe.batch.accumulate)
     if recipe.loss.name == ORDINAL_LOSS and (without := [task.name for task in tasks if task.order is None]):
-        rule = f"requires ordered classes, but the task {' and '.join(without)} has none"
+        rule = f"requires ordered classes, but the classes of the task {' and '.join(without)} are not ordered"
         hint = "If the classes of the task are listed in ascending order, set `ordered: true` in the task."
         note(rule, "loss.name", given=recipe.loss.name, hint=hint)
 
@@ -61,7 +61,7 @@ def _check_strong_view(recipe: Recipe, note: Callable[..., None]) -> None:
         note(rule, "augment.strong.tube_grid", "clip.size", given=strong.tube_grid)
     patches = strong.tube_grid**2
     if strong.tubes and not 0 < round(strong.tubes * patches) < patches:
-        rule = f"must mask at least one of the {patches} patches of the grid and not all of them"
+        rule = f"must mask at least one of the {patches} patches of the grid, but not all of them"
         note(rule, "augment.strong.tubes", "augment.strong.tube_grid", given=strong.tubes)
 
 
