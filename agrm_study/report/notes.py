@@ -80,8 +80,8 @@ def interval_note(m: Measurements, tasks: Collection[str]) -> str:
     if cells and all(len(c.seeds) < 2 for c in cells):
         return "One seed: no interval or p value, as the variance between training runs cannot be estimated."
     text = (
-        "Brackets: 95% intervals over seeds and subjects (two-way variance with Satterthwaite's t; score intervals "
-        "between the bounds of a metric)"
+        "Brackets: 95% intervals over seeds and subjects (two-way variance with Satterthwaite's t; score intervals for "
+        "bounded metrics)"
     )
     if m.evidence.study.splits is not None:
         text += ", including the variance shared by the training runs of a fold"
@@ -238,8 +238,8 @@ def equivalence_note(m: Measurements, arms: Iterable[str], tasks: Collection[str
         if a in arms and t in tasks and c.equivalence_p < ALPHA
     ]
     return (
-        f"Equivalent to {m.evidence.study.reference} within ±{percent(margin)} points (two one-sided t-tests, Holm, "
-        f"p < .05): {listing(equal) if equal else 'none'}."
+        f"Equivalent to {m.evidence.study.reference} within ±{percent(margin)} points (two one-sided t-tests, "
+        f"Holm-adjusted p < .05): {listing(equal) if equal else 'none'}."
     )
 
 

@@ -28,7 +28,7 @@ class Agrm(TableKind):
     question: ClassVar[str] = "How does the method perform on training, validation and test data?"
 
     def unfit(self, m: Measurements) -> str | None:
-        return None if m.evidence.study.arms else "the study has no arm"
+        return None if m.evidence.study.arms else "the study has no arms"
 
     def build(self, m: Measurements) -> Table:
         study = m.evidence.study

@@ -18,7 +18,7 @@ class Arms(TableKind):
     question: ClassVar[str] = "How do the arms compare?"
 
     def unfit(self, m: Measurements) -> str | None:
-        return None if m.evidence.study.arms else "the study has no arm"
+        return None if m.evidence.study.arms else "the study has no arms"
 
     def build(self, m: Measurements) -> Table:
         study = m.evidence.study

@@ -57,7 +57,7 @@ class CalibrationTable(TableKind):
     question: ClassVar[str] = "Are the probabilities calibrated?"
 
     def unfit(self, m: Measurements) -> str | None:
-        return None if m.evidence.study.arms else "the study has no arm"
+        return None if m.evidence.study.arms else "the study has no arms"
 
     def build(self, m: Measurements) -> Table:
         study = m.evidence.study

@@ -62,7 +62,7 @@ class ClassCounts(TableKind):
     question: ClassVar[str] = "How many subjects of each class are there?"
 
     def unfit(self, m: Measurements) -> str | None:
-        return "the records contain no subject" if m.evidence.subjects.empty else None
+        return "the records do not contain any subjects" if m.evidence.subjects.empty else None
 
     def build(self, m: Measurements) -> Table:
         rows, _ = subjects_of(m.evidence)

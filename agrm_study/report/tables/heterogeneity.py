@@ -112,7 +112,7 @@ class Heterogeneity(TableKind):
 
     def unfit(self, m: Measurements) -> str | None:
         if not m.evidence.study.arms:
-            return "the study has no arm"
+            return "the study has no arms"
         people = m.evidence.subjects
         tested = people[people["split"] == "test"]
         return None if attributes(tested) else "the manifest does not contain several sites or sources, sex, or age"

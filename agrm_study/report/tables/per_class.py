@@ -29,7 +29,7 @@ class PerClass(TableKind):
     question: ClassVar[str] = "How well is each class recognised?"
 
     def unfit(self, m: Measurements) -> str | None:
-        return None if m.evidence.study.arms else "the study has no arm"
+        return None if m.evidence.study.arms else "the study has no arms"
 
     def build(self, m: Measurements) -> Table:
         study = m.evidence.study

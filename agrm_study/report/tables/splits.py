@@ -22,7 +22,7 @@ class Splits(TableKind):
     question: ClassVar[str] = "How are the classes distributed over the parts of the data?"
 
     def unfit(self, m: Measurements) -> str | None:
-        return "the records contain no subject" if m.evidence.subjects.empty else None
+        return "the records do not contain any subjects" if m.evidence.subjects.empty else None
 
     def build(self, m: Measurements) -> Table:
         rows, n_splits = subjects_of(m.evidence)

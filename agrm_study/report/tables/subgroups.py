@@ -62,7 +62,7 @@ class Subgroups(TableKind):
         people = m.evidence.subjects
         if people.empty or not (people["sex"].notna().any() or people["age"].notna().any()):
             return "the manifest does not contain sex or age"
-        return None if m.evidence.study.arms else "the study has no arm"
+        return None if m.evidence.study.arms else "the study has no arms"
 
     def build(self, m: Measurements) -> Table:
         study = m.evidence.study
