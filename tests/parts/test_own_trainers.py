@@ -200,8 +200,8 @@ def test_a_trainer_that_breaks_its_contract_is_named(tmp_path: Path, old: str, n
 @pytest.mark.parametrize(
     ("new", "said"),
     [
-        ("p{i // 2}", "a subject must have one label; p0 has"),
-        ('p{i % 20}", f"s{i}', "a subject must have one site; p0 has"),
+        ("p{i // 2}", "a subject must have one label; p0 has the label"),
+        ('p{i % 20}", f"s{i}', "a subject must have one site; p0 has the site"),
     ],
 )
 def test_a_plan_refuses_a_group_with_two_labels_or_sites(tmp_path: Path, new: str, said: str) -> None:

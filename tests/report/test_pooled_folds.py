@@ -264,7 +264,7 @@ def test_a_site_that_a_fold_tests_and_trains_on_is_named(tmp_path: Path) -> None
 
 def test_fewer_than_four_folds_of_sites_are_cautioned_about(tmp_path: Path) -> None:
     m = Measurements(collect(folder(tmp_path, STUDY.replace("folds: 4}", "folds: 2, group: site}"))))
-    assert "Caution: 2 folds of sites; fewer than 4 estimate" in " ".join(Arms().build(m).notes)
+    assert "Caution: 2 folds of sites; with fewer than 4, differences" in " ".join(Arms().build(m).notes)
 
 
 def test_repeats_are_further_rows(tmp_path: Path) -> None:

@@ -14,8 +14,8 @@ from agrm_study.study.errors import InputError
     [
         ("augment.strong.erase_area: [0.3, 0.2]", "erase_area", "must be .smallest, largest."),
         ("augment.strong: {tubes: 0.5, tube_grid: 20}, clip.size: 16", "tube_grid", r"at most clip.size \(16\)"),
-        ("augment.strong.tubes: 0.002", "tubes", "at least one of the 196 patches .* and not all"),
-        ("augment.strong: {tubes: 0.9, tube_grid: 2}", "tubes", "at least one of the 4 patches .* and not all"),
+        ("augment.strong.tubes: 0.002", "tubes", "at least one of the 196 patches .*, but not all"),
+        ("augment.strong: {tubes: 0.9, tube_grid: 2}", "tubes", "at least one of the 4 patches .*, but not all"),
         ("augment.strong.tubes: 1.0", "tubes", "less than 1"),
         ("augment.strong.warp: 1.0", "warp", "less than 1"),
         ("augment.strong.reverse: -0.1", "reverse", "at least 0"),

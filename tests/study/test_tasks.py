@@ -147,7 +147,10 @@ BAD = {
         "  three_class: {}\n  t: {classes: {normal: [normal], genu_varum: [genu_varum], genu_valgum: [genu_valgum]}}\n",
         ["three_class and t have the same classes"],
     ),
-    "a name that is none": ("  'my task': {classes: {a: [x], b: [y]}}\n", ["`tasks`", "'my task' cannot be the name"]),
+    "a name that is none": (
+        "  'my task': {classes: {a: [x], b: [y]}}\n",
+        ["`tasks`", "'my task' is not a valid task name"],
+    ),
     "tasks of one's own in a list": ("  [severity]\n", ["no task 'severity'", "NAME: {classes"]),
 }
 
@@ -166,7 +169,7 @@ def test_corn_needs_an_order(tmp_path: Path) -> None:
     file.write_text(text, encoding="utf-8")
     with pytest.raises(InputError) as caught:
         load_study(file)
-    for piece in ("study.yaml:4: `loss.name`", "task severity has none", "given 'corn'", "`ordered: true`"):
+    for piece in ("study.yaml:4: `loss.name`", "task severity are not ordered", "given 'corn'", "`ordered: true`"):
         assert piece in str(caught.value)
     file.write_text(text.replace("severe: [s]\n", "severe: [s]\n    ordered: true\n"), encoding="utf-8")
     assert load_study(file).tasks["severity"].order == (0, 1, 2)
@@ -176,7 +179,7 @@ def test_corn_in_one_arm_is_told_at_that_arm_for_every_task_without_an_order(tmp
     file = tmp_path / "study.yaml"
     arms = "arms:\n  - {name: A}\n  - {name: B, set: {loss.name: corn}}\nreference: A\n"
     file.write_text(f"{HEAD}tasks:\n  two_class: {{}}\n  three_class: {{}}\n{SEVERITY}{arms}", encoding="utf-8")
-    with pytest.raises(InputError, match=r"study\.yaml:15: `arm B: loss\.name`.*the task severity has none"):
+    with pytest.raises(InputError, match=r"study\.yaml:15: `arm B: loss\.name`.*the task severity are not ordered"):
         load_study(file)
 
 
