@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 SHOWN = 300
@@ -99,7 +100,13 @@ def _shortened(text: str) -> str:
     return text if len(text) <= SHOWN else f"{text[: SHOWN * 3 // 4]} … {text[-SHOWN // 4 :]}"
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str | None:
-    """A hint with the most similar known name, or ``None`` if no name is similar."""
+def did_you_mean(name: str, known: Iterable[str], full: Mapping[str, str] = MappingProxyType({})) -> str | None:
+    """A hint with the most similar known name, or ``None`` if no name is similar.
+
+    Args:
+        name: The given name.
+        known: The known names.
+        full: The text to suggest instead of a known name.
+    """
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
-    return f"Did you mean `{close[0]}`?" if close else None
+    return f"Did you mean `{full.get(close[0], close[0])}`?" if close else None

@@ -188,8 +188,7 @@ def suggest_setting(name: str) -> str:
     hint = did_you_mean(name, (*known, *sections))
     if hint is None:
         by_leaf = {other.rsplit(".", 1)[-1]: other for other in known}
-        close = did_you_mean(leaf, by_leaf)
-        hint = None if close is None else f"Did you mean `{by_leaf[close.split('`')[1]]}`?"
+        hint = did_you_mean(leaf, by_leaf, by_leaf)
     return hint or "`agrm-study schema` lists all settings."
 
 
