@@ -73,6 +73,4 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     if spreadsheet_key(name).isdigit():
         return None
     by_key = {name_key(each): each for each in known}
-    hint = did_you_mean(name_key(name), by_key)
-    match = re.search(r"`(.*)`", hint) if hint else None
-    return f"Did you mean `{by_key[match[1]]}`?" if match else None
+    return did_you_mean(name_key(name), by_key, by_key)
