@@ -1,6 +1,7 @@
 """The driver process: connects to Ray and performs one operation for a run.
 
 It is disposable: all state is in the results folder and in the run, which starts another driver if this one dies.
+Operations import Ray only once they have set its environment.
 """
 
 from __future__ import annotations
@@ -15,10 +16,18 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
+from agrm_study.execution.driver.autoscaler import check_autoscaler
 from agrm_study.execution.driver.channel import Channel
+from agrm_study.execution.driver.check_ray import check_ray
 from agrm_study.execution.driver.child_process import MARK, end_family
 from agrm_study.execution.driver.executor import ExecutionLost
+from agrm_study.execution.driver.measure import measure_in_task
+from agrm_study.execution.driver.preflight import check_cluster
 from agrm_study.execution.driver.protocol import Lost, Refused, Result
+from agrm_study.execution.driver.session import ray_session
+from agrm_study.execution.driver.tune_run import run_trials
+from agrm_study.execution.resources.capacity import Placement
+from agrm_study.records.location import Location
 from agrm_study.study.errors import InputError
 
 SHUTDOWN_S: Final = 5.0
@@ -27,21 +36,8 @@ Operation = Callable[[Channel, Mapping[str, Any]], Any]
 """Accepts the channel to the run and arguments as JSON values; returns a JSON value."""
 
 
-def run(channel: Channel, arguments: Mapping[str, Any]) -> None:
-    """Runs trials on Ray Tune until the run has no trials left."""
-    from agrm_study.execution.driver.tune_run import run_trials
-
-    run_trials(channel, arguments)
-
-
 def check(channel: Channel, arguments: Mapping[str, Any]) -> list[str]:
     """Checks every node of a cluster, and its autoscaler; returns notes for the user."""
-    from agrm_study.execution.driver.autoscaler import check_autoscaler
-    from agrm_study.execution.driver.preflight import check_cluster
-    from agrm_study.execution.driver.session import ray_session
-    from agrm_study.execution.resources.capacity import Placement
-    from agrm_study.records.location import Location
-
     placement = Placement.of(arguments["placement"])
     with ray_session(placement):
         notes = check_cluster(Location.of(arguments["results"]), on_gpus=arguments["on_gpus"])
@@ -52,19 +48,15 @@ def check(channel: Channel, arguments: Mapping[str, Any]) -> list[str]:
 
 def measure(channel: Channel, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Measures training steps on a GPU; returns the fields of `Measured`."""
-    from agrm_study.execution.driver.measure import measure_in_task
-
     return asdict(measure_in_task(arguments, channel.tick))
 
 
 def doctor(channel: Channel, arguments: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Checks Ray on this machine or on a cluster; returns the fields of each `Finding`."""
-    from agrm_study.execution.driver.check_ray import check_ray
-
     return [asdict(finding) for finding in check_ray(arguments["address"], arguments["results"])]
 
 
-OPERATIONS: Final[Mapping[str, Operation]] = {"run": run, "check": check, "measure": measure, "doctor": doctor}
+OPERATIONS: Final[Mapping[str, Operation]] = {"run": run_trials, "check": check, "measure": measure, "doctor": doctor}
 
 
 def main(operations: Mapping[str, Operation] = OPERATIONS) -> None:
