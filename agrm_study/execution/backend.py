@@ -6,9 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Final
 
+from agrm_study.execution.driver.call import call, measure_on_ray
 from agrm_study.execution.driver.executor import Executor, InlineExecutor
+from agrm_study.execution.driver.ray_executor import RayExecutor
+from agrm_study.execution.driver.session import require_local_gpus
 from agrm_study.execution.options import RunOptions
 from agrm_study.execution.resources.capacity import Placement, Resources
+from agrm_study.execution.resources.gpu_share import gpu_share, measured_share
 from agrm_study.execution.trial.work import Work
 from agrm_study.records.location import Location
 from agrm_study.study.errors import InputError
@@ -42,9 +46,6 @@ class Backend:
         if options.executor == "inline":
             gpu, note = 0.0 if asked.gpu == "auto" else asked.gpu, None
         else:
-            from agrm_study.execution.driver.session import require_local_gpus
-            from agrm_study.execution.resources.gpu_share import gpu_share
-
             if options.address is None and options.device is None:
                 require_local_gpus(asked.gpu)
             gpu, note = gpu_share(asked.gpu, options.address)
@@ -96,8 +97,6 @@ class Backend:
             results.mark()
         if self.options.executor == "inline" or self.options.address is None:
             return
-        from agrm_study.execution.driver.call import call
-
         arguments = {
             "placement": asdict(self.placement),
             "results": results.address,
@@ -114,9 +113,6 @@ class Backend:
         """
         if self.resources.gpu == 0 or self.options.executor == "inline":
             return self
-        from agrm_study.execution.driver.call import measure_on_ray
-        from agrm_study.execution.resources.gpu_share import measured_share
-
         measure = measure_on_ray(replace(self.placement, slots=1, kinds=()), tick=on_wait)
         share = measured_share(results, recipes, measure)
         return replace(self, resources=replace(self.resources, gpu=share.gpu), note=share.note)
@@ -125,6 +121,4 @@ class Backend:
         """A new executor for trials that read the given data (`Prepared.data`)."""
         if self.options.executor == "inline":
             return InlineExecutor()
-        from agrm_study.execution.driver.ray_executor import RayExecutor
-
         return RayExecutor(self.placement, data=data, retries=self.options.retries, on_note=on_note)

@@ -20,8 +20,10 @@ from agrm_study.execution.resources.gpu_share import kind_of
 from agrm_study.plan.order import rough_cost
 from agrm_study.plan.rehearsed import Rehearsed
 from agrm_study.plan.trial import TrialSpec
-from agrm_study.study.parts.loaded import portable_sources
+from agrm_study.study.errors import InputError
+from agrm_study.study.parts.loaded import offer_portable, portable_sources
 from agrm_study.study.recipe import Recipe
+from agrm_study.training.failures import DeviceMemoryError
 
 MOST_SHAPES: Final = 6
 """Maximum number of timed shapes; the shapes on which the study spends the most time are timed."""
@@ -136,10 +138,6 @@ def main() -> None:
     """
     import torch
 
-    from agrm_study.study.errors import InputError
-    from agrm_study.study.parts.loaded import offer_portable
-    from agrm_study.study.recipe import Recipe
-    from agrm_study.training.failures import DeviceMemoryError
     from agrm_study.training.step_time import step_time
 
     def write(**facts: Any) -> None:
