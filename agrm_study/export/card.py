@@ -48,7 +48,7 @@ def model_card(model: ModelRecipe, choice: Choice, study: Study) -> str:
         "network (no interval if it makes no errors). *Arm*: mean ± sample standard deviation over "
         f"{seeds} of the same arm{'' if choice.fold is None else ' and fold'}."
     )
-    if choice.reason != BY_USER:
+    if not choice.reason.startswith(BY_USER):
         reading += (
             " The seed was selected on validation data, so the validation scores of this network are optimistic; the "
             "test part was not used for the selection."

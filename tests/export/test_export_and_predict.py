@@ -206,5 +206,6 @@ def test_what_cannot_be_exported_is_told(lab, tmp_path):
 def test_an_earlier_export_is_replaced(lab, tmp_path):
     for seed in (0, 1):
         assert call(export, lab / "results", "--seed", seed, "--out", tmp_path / "model").exception is None
+        assert "seed was selected on validation data" not in (tmp_path / "model" / "README.md").read_text()
     assert json.loads((tmp_path / "model" / "recipe.json").read_text())["seed"] == 1
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model"]
