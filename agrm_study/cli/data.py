@@ -158,7 +158,7 @@ def index(
     "--pictures",
     type=click.Path(path_type=Path),
     default=None,
-    help="Write pictures of sample clips to this folder, as stored and as the network sees them.",
+    help="Write images of sample clips to this folder, as stored and as the network sees them.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable, on stdout.")
 @WORKERS

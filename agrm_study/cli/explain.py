@@ -51,11 +51,12 @@ def explain(
 ) -> None:
     """Show which regions a finished TRIAL of RESULTS relies on, and measure this for every seed of its arm.
 
-    TRIAL is a trial id or a prefix of one. Pictures are written to OUT/<trial id>, and numbers to OUT/occlusion.csv and
-    OUT/occlusion.md.
+    TRIAL is a trial id or a prefix of one. Figures and videos are written to OUT/<trial id>, and numbers to
+    OUT/occlusion.csv and OUT/occlusion.md.
 
     The occlusion check hides each region of every test subject for every network of the arm. On a CPU this takes
-    minutes (about four for the demo); --subjects 12 uses only 12 subjects, and --subjects 0 creates only the pictures.
+    minutes (about four for the demo); --subjects 12 uses only 12 subjects, and --subjects 0 creates only the figures
+    and videos.
     """
     from agrm_study.cli.progress_bar import progress_bar
     from agrm_study.explain.run import Options

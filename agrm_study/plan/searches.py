@@ -45,7 +45,7 @@ class PlannedSearch:
 
     @property
     def title(self) -> str:
-        """Name of the search in messages: the arm, and the task if the study has several tasks."""
+        """Name of the search for messages: the arm, and the task if the study has several tasks."""
         on_task = f" on {self.task}" if len(self.study.tasks) > 1 else ""
         return f"{self.arm_name}{on_task}"
 
