@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     help="Number of concurrent trials, on Ray. [default: one at a time, without Ray]",
 )  # fmt: skip
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), default=None, help="[default: a GPU if there is one]")
-@click.option("--no-report", is_flag=True, help="Do not write tables and figures; `agrm-study report` can do so later.")
+@click.option("--no-report", is_flag=True, help="Do not write tables or figures; `agrm-study report` can do so later.")
 def evaluate(
     results: str,
     manifest: Path | None,

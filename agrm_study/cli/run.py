@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 @click.option(
     "--join", is_flag=True, help="Share the study with other runs that use --join and the same results folder."
 )
-@click.option("--no-report", is_flag=True, help="Do not write tables and figures; `agrm-study report` can do so later.")
+@click.option("--no-report", is_flag=True, help="Do not write tables or figures; `agrm-study report` can do so later.")
 @click.option(
     "--log", "logs", type=click.Choice(list(HOOKS)), multiple=True,
     help="Export trials to this tracker as they finish (see `agrm-study log`). May be repeated.",
