@@ -27,7 +27,7 @@ OTHER_VIEWS = (18, 90, 162)
 ADULTS = 124
 """Number of subjects in CASIA-B."""
 CLIPS_PER_ADULT = 3
-"""Minimum number of clips per adult; larger sets use all 124 adults, with more clips each."""
+"""Minimum number of clips per adult; larger if the data set has more clips than `ADULTS` times this number."""
 MOST_UNLABELLED = ADULTS * len(CONDITIONS) * len(MAIN_VIEWS)
 
 
