@@ -122,7 +122,7 @@ class Problems:
         """Raise the collected errors, if any.
 
         Raises:
-            InputError: The single error, or an `InputErrors` with all of them.
+            InputError: If any was reported: the single error, or an `InputErrors` with all of them.
         """
         raise_together(self._found)
 
