@@ -210,7 +210,7 @@ class LiveView(View):
             rows.append((name, trial, (epoch, named, pace)))
         widths = [max(map(len, column)) for column in zip(*(texts for _, _, texts in rows), strict=True)]
         bar = 0 if narrow else 16
-        room = self._console.width - 2 - sum(width + 2 for width in (*widths, *([bar] * bool(bar))))
+        room = self._console.width - 4 - sum(width + 2 for width in (*widths, *([bar] * bool(bar))))
         most = max(12, min(46, room))
         table = Table.grid(padding=(0, 2))
         table.add_column(no_wrap=True, overflow="ellipsis", max_width=most)
