@@ -61,7 +61,10 @@ def main() -> None:
     parser.add_argument("--races", type=int, default=2000)
     parser.add_argument("--level", type=float, default=0.05)
     options = parser.parse_args()
-    print("| Validation subjects | A best arm dropped, all equal | Best dropped, apart | Saved, equal | Saved, apart |")
+    print(
+        "| Validation subjects | Best arm dropped (all arms equal) | Best arm dropped (arms differ) "
+        "| Trials saved (all arms equal) | Trials saved (arms differ) |"
+    )
     print("| --: | --: | --: | --: | --: |")
     for subjects in (12, 30, 100):
         found = simulate(options.races, subjects, level=options.level)
