@@ -157,7 +157,7 @@ class Bootstrap:
 
 
 def tests(values_RAS: Floats, influence_RASN: Floats) -> dict[str, Floats]:
-    """Uncorrected p values (R, A − 1) of each arm against the first, by rule."""
+    """Uncorrected p-values (R, A − 1) of each arm against the first, by rule."""
     arms = values_RAS.shape[1]
     paired, independent, welch, students = [], [], [], []
     for a in range(1, arms):

@@ -110,7 +110,7 @@ def clips_do_not_mix(name: str) -> None:
         must(torch.allclose(together, alone), "a clip's vector depends on other clips")
         per_feature = together.view(2, 4, -1)
         swapped = layer(features().flip(1)).view(2, 4, -1)
-        must(torch.allclose(per_feature.sum(2).flip(1), swapped.sum(2), atol=1e-5), "features mix")
+        must(torch.allclose(per_feature.sum(2).flip(1), swapped.sum(2), atol=1e-5), "features are mixed")
 
     _always(check, name)
 

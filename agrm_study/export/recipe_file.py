@@ -144,7 +144,7 @@ def _preprocessing() -> dict[str, Any]:
 
 def _not_a_model(path: Path, why: str) -> InputError:
     return InputError(
-        f"not a valid {RECIPE} of an exported model: {why}",
+        f"is not a valid {RECIPE} of an exported model: {why}",
         where=path,
         hint="`agrm-study export RESULTS --out FOLDER` writes a model folder.",
     )

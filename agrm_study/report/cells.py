@@ -32,7 +32,7 @@ class Cell:
 
     Attributes:
         definition: The task, with its classes.
-        seeds: Training seeds, S; with repeated folds (seed, repeat), and with separate folds (row, fold).
+        seeds: Training seeds, S; pairs (seed, repeat) with repeated folds, and pairs (row, fold) with separate folds.
         planned: Number of rows that the study requests.
         trial_ids: Trial ids of each row.
         subjects: Subject ids, N; the same for all cells of a task.

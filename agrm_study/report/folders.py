@@ -1,5 +1,5 @@
 """Reports on local and remote results folders, with compaction, local copies of object stores, and upload of the
-files."""
+generated files."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def report_on(
 
     Args:
         results: Results folders, paths or URIs.
-        tables: See `make_report`, also for the remaining parameters.
+        tables: See `make_report`, which also documents the remaining parameters.
 
     Raises:
         InputError: If a folder has no results, or a name does not exist.

@@ -9,7 +9,7 @@ from agrm_study.report.table import Style
 
 
 def best_and_second(values: Sequence[float | None], shown: Sequence[str]) -> tuple[Style, ...]:
-    """Styles by rank, where larger is better. Ranks use unrounded values; values with equal printed text share a rank.
+    """Styles by rank, where larger is better. Ranks use unrounded values; values that print identically share a rank.
 
     Args:
         values: Unrounded values; None and NaN are not ranked.

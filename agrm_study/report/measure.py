@@ -59,9 +59,9 @@ class Compared:
     """Comparison of an arm with the reference on one task.
 
     Attributes:
-        difference: Δ with interval, p value and Hedges' g; None if excluded or if either side is missing.
-        adjusted_p: Holm-adjusted p value within the family; NaN if undefined.
-        equivalence_p: Holm-adjusted p value for equivalence within the study's margin; NaN if undefined.
+        difference: Δ with interval, p-value and Hedges' g; None if excluded or if either side is missing.
+        adjusted_p: Holm-adjusted p-value within the family; NaN if undefined.
+        equivalence_p: Holm-adjusted p-value for equivalence within the study's margin; NaN if undefined.
         refused: Reason why there is no Δ, or None.
         same: Whether the arm and the reference share the same training runs, so that there is nothing to compare.
     """
@@ -74,7 +74,7 @@ class Compared:
 
     @property
     def dagger(self) -> bool:
-        """Whether the difference is significant (adjusted p value below .05)."""
+        """Whether the difference is significant (adjusted p-value below .05)."""
         return self.adjusted_p < ALPHA
 
 
@@ -197,7 +197,7 @@ class Measurements:
         return next((name for name, arms in self.families.items() if arm in arms), "")
 
     def family_sizes(self, task: str) -> dict[str, int]:
-        """Number of comparisons with a p value in each family on a task; arms with shared training runs count once."""
+        """Number of comparisons with a p-value in each family on a task; arms with shared training runs count once."""
         found: dict[str, set[str]] = {}
         for (arm, t), c in self.compared().items():
             if t == task and c.difference is not None and math.isfinite(c.difference.p):

@@ -78,7 +78,7 @@ def interval_note(m: Measurements, tasks: Collection[str]) -> str:
     """Definition of the intervals, and reasons for missing ones."""
     cells = [c for (_, t), c in m.evidence.cells.items() if t in tasks and not c.refused]
     if cells and all(len(c.seeds) < 2 for c in cells):
-        return "One seed: no interval or p value, as the variance between training runs cannot be estimated."
+        return "One seed: no interval or p-value, as the variance between training runs cannot be estimated."
     text = (
         "Brackets: 95% intervals over seeds and subjects (two-way variance with Satterthwaite's t; score intervals for "
         "bounded metrics)"
@@ -120,7 +120,7 @@ def caution_notes(m: Measurements, arms: Iterable[str], tasks: Collection[str]) 
     none = {t: n for t, n in sizes.items() if n < FEWEST_SUBJECTS}
     small = {t: n for t, n in sizes.items() if FEWEST_SUBJECTS <= n < FEW_SUBJECTS}
     if none:
-        out.append(f"Fewer than {FEWEST_SUBJECTS} test subjects ({_by_task(none)}): no interval or p value.")
+        out.append(f"Fewer than {FEWEST_SUBJECTS} test subjects ({_by_task(none)}): no interval or p-value.")
     if small:
         out.append(
             f"Caution: fewer than {FEW_SUBJECTS} test subjects ({_by_task(small)}); few subjects determine the results."

@@ -80,7 +80,7 @@ def bracket(interval: Interval, digits: int = 1) -> str:
 
 
 def p_text(p: float) -> str:
-    """A p value with three decimals; never 0, and without a statement of significance."""
+    """A p-value with three decimals; never 0, and without a statement of significance."""
     if not math.isfinite(p):
         return MISSING
     if p < 0.001:

@@ -89,7 +89,7 @@ def npv_at(sensitivity: ArrayLike, specificity: ArrayLike, prevalence: float) ->
 
 def _predictive(right: Floats, wrong: Floats, prevalence: float) -> Floats:
     if not 0 <= prevalence <= 1:
-        raise ValueError(f"prevalence must lie in [0, 1], given {prevalence}")
+        raise ValueError(f"prevalence must lie in [0, 1], got {prevalence}")
     called = right + wrong
     return np.asarray(np.divide(right, called, out=np.full(np.shape(called), np.nan), where=called > 0))
 

@@ -1,4 +1,4 @@
-"""Contrasts of arms over the same test subjects: difference, interval, p value, and Holm correction."""
+"""Contrasts of arms over the same test subjects: difference, interval, p-value, and Holm correction."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Difference:
     Attributes:
         delta: Contrast of the means over the seeds used.
         interval: 95% t interval over seeds and subjects; undefined for one seed.
-        p: Two-sided p value of the same t-test, uncorrected; NaN for one seed.
+        p: Two-sided p-value of the same t-test, uncorrected; NaN for one seed.
         g: Hedges' g; NaN for contrasts of more than two arms.
         n: Number of seeds used (of the arm with the fewest seeds).
         paired: Whether the contrast is paired by seed.
@@ -139,7 +139,7 @@ def compare(arm: Scored, reference: Scored, *, paired: bool) -> Difference:
 
 
 def equivalence_p(delta: float, c: Components, margin: float) -> float:
-    """p value of equivalence within ±margin: the larger p value of two one-sided t-tests (Schuirmann 1987)."""
+    """p-value of equivalence within ±margin: the larger p-value of two one-sided t-tests (Schuirmann 1987)."""
     error = math.sqrt(float(c.variance))
     if not error > ROUNDING:
         return math.nan

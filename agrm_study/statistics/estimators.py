@@ -78,7 +78,7 @@ def wilson(successes: int, n: int, level: float = 0.95) -> Interval:
         ValueError: If the number of successes is outside 0..n.
     """
     if not 0 <= successes <= n:
-        raise ValueError(f"successes must lie between 0 and n = {n}, given {successes}")
+        raise ValueError(f"successes must lie between 0 and n = {n}, got {successes}")
     if n == 0:
         return Interval(math.nan, math.nan, level)
     z = float(scipy.stats.norm.ppf(0.5 + level / 2))

@@ -18,7 +18,7 @@ def softmax(logits: ArrayLike, temperature: float = 1.0) -> Floats:
         ValueError: If the temperature is not positive.
     """
     if not temperature > 0:
-        raise ValueError(f"temperature must be positive, given {temperature}")
+        raise ValueError(f"temperature must be positive, got {temperature}")
     z = np.array(logits, dtype=np.float64)
     if temperature != 1.0:
         z /= temperature

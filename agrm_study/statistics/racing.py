@@ -44,10 +44,10 @@ class Out:
 
     Attributes:
         arm: Row of the arm.
-        rival: Row of the competing arm with the smallest p value.
+        rival: Row of the competing arm with the smallest p-value.
         n: Number of common seeds.
         difference: Mean of rival − arm.
-        p: One-sided p value of the paired t-test.
+        p: One-sided p-value of the paired t-test.
         limit: Level of the test; p is at most this value.
     """
 
@@ -66,7 +66,7 @@ def looks(first: int, most: int, step: int = 1) -> tuple[int, ...]:
         ValueError: If a number is out of range.
     """
     if not LEAST_SEEDS <= first < most or step < 1:
-        raise ValueError(f"a race requires {LEAST_SEEDS} ≤ first < most and step ≥ 1, given {first}, {most}, {step}")
+        raise ValueError(f"a race requires {LEAST_SEEDS} ≤ first < most and step ≥ 1, got {first}, {most}, {step}")
     return tuple(range(first, most, step))
 
 
@@ -76,7 +76,7 @@ def limit(level: float, arms: int, number_of_looks: int) -> float:
 
 
 def paired_p(differences_AS: ArrayLike) -> Floats:
-    """One-sided p value for the null hypothesis that the mean difference is ≤ 0, by row (A,); NaN entries are ignored.
+    """One-sided p-value for the null hypothesis that the mean difference is ≤ 0, by row (A,); NaN entries are ignored.
 
     Rows with fewer than `LEAST_SEEDS` differences have p = 1. If all differences are the same positive number, so that
     their variance is zero, p is 2⁻ⁿ, as in the sign test.

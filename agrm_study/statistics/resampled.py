@@ -1,7 +1,7 @@
 """Tests of paired differences over few seeds, without the bootstrap.
 
-At n = 5, the exact two-sided sign-flip and Wilcoxon tests cannot give a p value below 2/2⁵ = 0.0625. Results include
-this minimum, so that tables can mark p values that reach it and do not present a limit of the design as a lack of
+At n = 5, the exact two-sided sign-flip and Wilcoxon tests cannot give a p-value below 2/2⁵ = 0.0625. Results include
+this minimum, so that tables can mark p-values that reach it and do not present a limit of the design as a lack of
 effect.
 """
 
@@ -20,7 +20,7 @@ from agrm_study.statistics.probabilities import TIE
 
 @dataclass(frozen=True, slots=True)
 class ExactTest:
-    """A p value and the smallest possible p value of the design."""
+    """A p-value and the smallest possible p-value of the design."""
 
     p: float
     floor: float
@@ -32,7 +32,7 @@ class ExactTest:
 
 
 def exact_floor(n: int) -> float:
-    """Smallest two-sided p value of a sign-flip or Wilcoxon signed-rank test on n pairs, 2/2ⁿ (at most 1)."""
+    """Smallest two-sided p-value of a sign-flip or Wilcoxon signed-rank test on n pairs, 2/2ⁿ (at most 1)."""
     return min(1.0, 2.0 * math.pow(0.5, n))
 
 
@@ -44,7 +44,7 @@ def sign_flip(differences: ArrayLike, max_exact: int = 20) -> ExactTest:
     """
     d = np.asarray(differences, dtype=np.float64)
     if d.size > max_exact:
-        raise ValueError(f"the exact sign-flip test is limited to {max_exact} pairs, given {d.size}")
+        raise ValueError(f"the exact sign-flip test is limited to {max_exact} pairs, got {d.size}")
     if d.size == 0:
         return ExactTest(math.nan, 1.0)
     signs = np.array(list(itertools.product([1.0, -1.0], repeat=d.size)))
@@ -63,7 +63,7 @@ def wilcoxon(differences: ArrayLike) -> ExactTest:
 
 
 def nadeau_bengio(differences: ArrayLike, n_train: int, n_test: int) -> tuple[float, float]:
-    """Corrected resampled t-test for seeds with different splits (Nadeau & Bengio 2003): t and two-sided p value.
+    """Corrected resampled t-test for seeds with different splits (Nadeau & Bengio 2003): t and two-sided p-value.
 
     The variance of the mean is s²·(1/n + n_test/n_train) instead of s²/n, because the training sets overlap.
 
@@ -71,7 +71,7 @@ def nadeau_bengio(differences: ArrayLike, n_train: int, n_test: int) -> tuple[fl
         ValueError: If a size is not positive.
     """
     if n_train <= 0 or n_test <= 0:
-        raise ValueError(f"sizes must be positive, given n_train = {n_train}, n_test = {n_test}")
+        raise ValueError(f"sizes must be positive, got n_train = {n_train}, n_test = {n_test}")
     d = np.asarray(differences, dtype=np.float64)
     if d.size < 2 or np.ptp(d) < TIE:
         return math.nan, math.nan

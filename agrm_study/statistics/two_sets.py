@@ -77,7 +77,7 @@ def components_of_sets(
 def compare_sets(ours: Scored, theirs: Scored) -> Difference:
     """Difference ours − theirs of a metric between two sets of subjects, over their common seeds.
 
-    The interval and the uncorrected p value are based on one t distribution; both are undefined for one seed.
+    The interval and the uncorrected p-value are based on one t distribution; both are undefined for one seed.
     """
     common = common_seeds([ours, theirs])
     rows = [[scored.seeds.index(seed) for seed in common] for scored in (ours, theirs)]

@@ -200,7 +200,7 @@ def _of_subjects(influence_SN: Floats) -> tuple[Floats, Floats, Floats]:
 def subject_variance(influence_N: ArrayLike) -> tuple[Floats, Floats]:
     """Variance of a mean over subjects and its degrees of freedom, from influence values (…, N).
 
-    The degrees of freedom are 2·V²/Var(V), where V is the variance and Var(V) is estimated, and at most N − 1.
+    The degrees of freedom are 2·V²/Var(V), capped at N − 1; V is the variance, and Var(V) is estimated.
     """
     u = np.asarray(influence_N, dtype=np.float64)
     u = u - u.mean(axis=-1, keepdims=True)
@@ -301,7 +301,7 @@ def difference_interval(delta: ArrayLike, c: Components, level: float = 0.95) ->
 
 
 def t_test(delta: ArrayLike, c: Components) -> Floats:
-    """Two-sided p value of a contrast; with zero variance, 1 if the contrast is 0, otherwise NaN."""
+    """Two-sided p-value of a contrast; with zero variance, 1 if the contrast is 0, otherwise NaN."""
     x = np.asarray(delta, dtype=np.float64)
     error = np.sqrt(c.variance)
     with np.errstate(divide="ignore", invalid="ignore"):

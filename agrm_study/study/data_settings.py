@@ -41,7 +41,7 @@ class SplitFractions(Section):
     @model_validator(mode="after")
     def _sum_to_one(self) -> SplitFractions:
         if abs(self.train + self.val + self.test - 1.0) > 1e-9:
-            raise ValueError(f"train + val + test must be 1, given {self.train + self.val + self.test:g}")
+            raise ValueError(f"train + val + test must be 1, got {self.train + self.val + self.test:g}")
         return self
 
 
@@ -89,12 +89,12 @@ class Data(Section):
     def _fold_exists(self) -> Data:
         if self.folds == 1 or (self.folds and self.fold >= self.folds):
             raise ValueError(
-                f"folds must be 0 or at least 2, and fold must be less than folds; given {self.folds} and {self.fold}"
+                f"folds must be 0 or at least 2, and fold must be less than folds; got {self.folds} and {self.fold}"
             )
         if self.folds and self.split.train + self.split.val <= 0:
             raise ValueError("with folds, split.train + split.val must be above 0")
         if self.folds and self.first_fold == "split" and abs(self.folds * self.split.test - 1.0) > 1e-9:
-            raise ValueError(f"first_fold: split requires that split.test is 1/{self.folds}, given {self.split.test:g}")
+            raise ValueError(f"first_fold: split requires that split.test is 1/{self.folds}, got {self.split.test:g}")
         if self.folds and self.first_fold == "split" and self.fold_group == "site":
             raise ValueError(
                 "fold_group: site requires first_fold: dealt, because the split without folds ignores sites"

@@ -18,7 +18,7 @@ from agrm_study.study.search_space import Dimension
 MOST_COMBINATIONS: Final = 1000
 """Maximum number of combinations that are checked in advance; larger spaces are not checked."""
 MOST_INTEGERS: Final = 32
-"""Maximum length of integer ranges that are checked completely; of longer ranges, only the ends are checked."""
+"""Maximum length of integer ranges that are checked completely; for longer ranges, only the endpoints are checked."""
 
 Point = dict[str, Any]
 """A point of a space: values by dotted name."""
@@ -40,7 +40,7 @@ def try_layers(
     at: KeyPath,
     prefix: str,
 ) -> None:
-    """Report values that are impossible in all combinations as errors, otherwise impossible combinations in a note.
+    """Report an error for each value that no combination allows; otherwise list the impossible combinations in a note.
 
     Args:
         space: All dimensions.
@@ -71,7 +71,7 @@ def try_layers(
     for name, value, error in refused.values():
         loading.problems.add(
             _place_of(value, space[name], loading, (*at, name)),
-            f"is impossible with every value of the other settings: {error.rule}",
+            f"cannot be combined with any values of the other settings: {error.rule}",
             field=f"{prefix}{name}",
             given=value,
             hint=error.hint if name == FREEZE else None,
@@ -88,7 +88,9 @@ def try_layers(
 
 
 def _points(names: Sequence[str], space: Mapping[str, Dimension], together: Set[str], point: Point) -> Iterator[Point]:
-    """All combinations of values; conditions on other dimensions are assumed both to hold and not to hold.
+    """All combinations of values.
+
+    Conditions on dimensions outside `together` are undetermined, so combinations are generated for both cases.
 
     Args:
         names: Dimensions that have no value yet.

@@ -157,4 +157,4 @@ def _check_options(name: str, options: Mapping[str, Any]) -> None:
                 hint=INSTEAD.get(key) or did_you_mean(key, plain),
             )
         if not any(type(value) in OPTION_TYPES[kind] for kind in plain[key]):
-            raise Rule(f"the option {key} of {name} must be {' or '.join(plain[key])}, given {value!r}")
+            raise Rule(f"the option {key} of {name} must be {' or '.join(plain[key])}, got {value!r}")

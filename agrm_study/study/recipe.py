@@ -61,7 +61,7 @@ class Clip(Section):
     @model_validator(mode="after")
     def _fits(self) -> Clip:
         if self.size > self.resize:
-            raise ValueError(f"size must be at most resize ({self.resize}), given {self.size}")
+            raise ValueError(f"size must be at most resize ({self.resize}), got {self.size}")
         return self
 
 
@@ -254,7 +254,7 @@ class Recipe(Section):
         if (self.loss.name == "arcface") != (self.model.classifier == "arcface"):
             raise ValueError(
                 "loss.name and model.classifier must both be `arcface` or neither; "
-                f"given {self.loss.name} and {self.model.classifier}"
+                f"got {self.loss.name} and {self.model.classifier}"
             )
         return self
 

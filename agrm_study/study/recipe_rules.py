@@ -20,7 +20,7 @@ def check_rules(recipe: Recipe, tasks: Iterable[Task], note: Callable[..., None]
         recipe: The recipe.
         tasks: Tasks of the study.
         note: Callback that receives each violated rule, the names of the settings involved (the violating one first),
-            and further parts of the message.
+            and further fields of the message.
     """
     data, ssl = recipe.data, recipe.ssl
     if data.manifest is not None and data.synthetic is not None:
@@ -98,7 +98,7 @@ def _check_unlabelled_passes(recipe: Recipe, note: Callable[..., None]) -> None:
         rule = f"requires a teacher, but the method {ssl.method} has none"
         note(rule, "ssl.pseudo.uncertainty", "ssl.method", given="dropout", allowed="views, or the method agrm")
     elif ssl.pseudo.uncertainty == "dropout" and recipe.model.dropout == 0:
-        rule = "requires model.dropout above 0: without dropout, all passes are equal"
+        rule = "requires model.dropout above 0: without dropout, all passes are identical"
         note(rule, "ssl.pseudo.uncertainty", "model.dropout", given="dropout")
 
 

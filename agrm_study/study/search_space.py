@@ -121,7 +121,7 @@ class Dimension(Section):
         if low >= high:
             raise Rule(f"the lowest value must be less than the highest, given [{low:g}, {high:g}]")
         if self.scale == "log" and low <= 0:
-            raise Rule(f"a log scale requires a lowest value above 0, given {low:g}")
+            raise Rule(f"a log scale requires a lowest value above 0, got {low:g}")
         if self.scale == "logit" and (self.kind == "int" or not 0 < low < high < 1):
             raise Rule(
                 f"a logit scale requires a float range between 0 and 1, both excluded, given [{low:g}, {high:g}]"
@@ -129,7 +129,7 @@ class Dimension(Section):
         if self.step is not None and (self.scale != "linear" or self.step > high - low):
             raise Rule("a step requires a linear scale and must fit the range", allowed=f"at most {high - low:g}")
         if self.step is not None and self.kind == "int" and self.step != int(self.step):
-            raise Rule(f"the step of an int range must be a whole number, given {self.step:g}")
+            raise Rule(f"the step of an int range must be a whole number, got {self.step:g}")
         return self
 
     @property
@@ -241,7 +241,7 @@ class SearchSettings(Section):
     @model_validator(mode="after")
     def _rules(self) -> SearchSettings:
         if len(self.metric) > 1 and self.sampler in ("random", "tpe", "gp"):
-            raise Rule(f"several objectives require the sampler nsga2, given {self.sampler}")
+            raise Rule(f"several objectives require the sampler nsga2, got {self.sampler}")
         if len(self.metric) > 1 and self.pruner.name != "none":
             raise Rule("a search with several objectives cannot use a pruner")
         if self.seed + self.seeds - 1 > MAX_SEED:

@@ -54,7 +54,7 @@ class Race(Section):
     def _grows(self) -> Race:
         if self.most <= self.first:
             raise Rule(
-                f"race.most must be greater than race.first, given {self.most} and {self.first}",
+                f"race.most must be greater than race.first, got {self.most} and {self.first}",
                 hint=f"`seeds: {self.most}` gives every arm the same number of seeds.",
             )
         return self

@@ -72,7 +72,7 @@ def _check_seeds(spec: StudyFile, loading: Loading) -> None:
         return  # rejected in `checks`
     final = {seed + entry.seed_offset for entry in spec.arms or () for seed in spec.seeds}
     if set(spec.tune.training_seeds) & final:
-        rule = "must not be one of the seeds of the reported trials, which must be new seeds"
+        rule = "must differ from the seeds of the reported trials"
         loading.note(("tune", "seed"), rule, given=spec.tune.seed, hint="Use a different seed, such as 100000.")
 
 

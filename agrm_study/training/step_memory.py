@@ -1,7 +1,7 @@
 """Measurement of the GPU memory required by a trial of a recipe.
 
-It runs training steps and an evaluation batch on random clips, with network, teacher and optimizer state. CUDA's memory
-statistics are read through a `Gauge`.
+The measurement runs training steps and an evaluation batch on random clips, with network, teacher and optimizer state.
+CUDA's memory statistics are read through a `Gauge`.
 """
 
 from __future__ import annotations

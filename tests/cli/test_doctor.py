@@ -25,7 +25,7 @@ def test_this_machine_is_fit_and_nothing_is_left_behind(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["doctor", str(tmp_path / "results"), "--json"], standalone_mode=False)
     said = json.loads(done.stdout)
     found = {finding["check"]: finding for finding in said["findings"]}
-    assert {"python", "packages", "torch", "video mp4", "video avi", "results folder", "free for stores"} <= set(found)
+    assert {"python", "packages", "torch", "video mp4", "video avi", "results folder", "space for stores"} <= set(found)
     assert found["video mp4"]["level"] == found["python"]["level"] == found["results folder"]["level"] == "ok"
     assert said["fit"] == (done.return_value == 0)
     assert list(tmp_path.iterdir()) == []
@@ -58,9 +58,9 @@ def test_a_disk_without_room_is_a_problem_and_a_small_one_a_note(
 
     monkeypatch.setattr("shutil.disk_usage", lambda place: Usage)
     found = levels(storage.check_storage(tmp_path))
-    assert found["free for results"] == found["free for stores"] == "problem"
+    assert found["space for results"] == found["space for stores"] == "problem"
     Usage.free = 5 * 10**8
-    assert levels(storage.check_storage(tmp_path))["free for results"] == "note"
+    assert levels(storage.check_storage(tmp_path))["space for results"] == "note"
 
 
 def test_the_limit_of_open_files_is_judged_by_what_it_can_be_raised_to(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,6 +38,6 @@ def test_the_module_of_a_shipped_part_has_a_docstring(part: type[torch.nn.Module
 
 @pytest.mark.parametrize("name", POOLING)
 def test_flattened_time_refuses_another_number_of_frames(name: str) -> None:
-    with pytest.raises(ValueError, match="must have 3 feature frames, given 2"):
+    with pytest.raises(ValueError, match="must have 3 feature frames, got 2"):
         layer_of(name, temporal="flatten")(features(frames=2))
     assert layer_of(name)(features(frames=2)).shape == layer_of(name)(features()).shape

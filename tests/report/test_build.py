@@ -100,7 +100,7 @@ def test_one_seed_gives_no_interval_and_no_p_and_says_so(tmp_path):
     root = write_results(tmp_path / "r", SMALL.replace("[0, 1, 2]", "[0]"), subjects=24, epochs=4)
     table = Ablation().build(Measurements(collect(root)))
     notes = " ".join(table.notes)
-    assert "One seed: no interval or p value" in notes
+    assert "One seed: no interval or p-value" in notes
     assert "t-test" not in notes
     assert all(row.entries[-3].text in ("–", "") for row in table.rows)
     assert {row.entries[-1].text for row in table.rows} <= {"–", ""}

@@ -237,7 +237,7 @@ def test_folds_of_sites_are_named_with_what_intervals_hold_for(tmp_path: Path) -
     assert "Each site is tested with the networks of one fold" in " ".join(by_site.notes)
     rows = [row.entries[2].text for row in by_site.rows]
     assert [f"Site: site {n}" for n in range(8)] == [text for text in dict.fromkeys(rows) if text.startswith("Site")]
-    assert "no site is in the test part and in another part of a fold" in " ".join(Splits().build(m).notes)
+    assert "no site is in both the test part and another part of a fold" in " ".join(Splits().build(m).notes)
     text = Facts(m).split().text
     assert "to 4 folds of whole sites, stratified by label; each fold is the test part once" in text
     sizes = tested.groupby("site")["subject_id"].nunique()
@@ -259,7 +259,7 @@ def test_a_site_that_a_fold_tests_and_trains_on_is_named(tmp_path: Path) -> None
     rows = rows.astype(object).where(rows.notna(), None)
     write_subjects(root, "split-0-1", rows.to_dict("records"))
     said = " ".join(Splits().build(Measurements(collect(root))).notes)
-    assert "in another part of a fold, contrary to the study: site 1." in said
+    assert "another part of a fold, although the study requests folds by site: site 1." in said
 
 
 def test_fewer_than_four_folds_of_sites_are_cautioned_about(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ def said(table, text):
 
 def test_fewer_than_ten_test_subjects_give_means_without_intervals_and_p(tmp_path):
     m, table = ablation(tmp_path, [0, 1, 2], 9)
-    assert said(table, "Fewer than 10 test subjects (9 on the two-class task): no interval or p value.") == 1
+    assert said(table, "Fewer than 10 test subjects (9 on the two-class task): no interval or p-value.") == 1
     assert not m.metric("AGRM", "two_class", "macro_f1").interval.defined
     assert all(row.entries[-1].text in ("–", "") for row in table.rows)
     assert table.rows[1].entries[-2].text[0] in "+−0"

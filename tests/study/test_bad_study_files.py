@@ -409,7 +409,7 @@ BAD_SEARCHES = {
     ),
     "two objectives for tpe": (
         ("  trials: 4", "  metric: [val/loss, val/accuracy]\n  trials: 4"),
-        ["`search`", "require the sampler nsga2, given tpe"],
+        ["`search`", "require the sampler nsga2, got tpe"],
     ),
     "an unknown sampler": (
         ("  trials: 4", "  sampler: cma\n  trials: 4"),
@@ -440,7 +440,7 @@ BAD_SEARCHES = {
         ["`search.space.ssl.ema.alpha.float`", "at most 2 values"],
     ),
     "a logit of one": (("[0.9, 0.99]}", "[0.9, 1.0], scale: logit}"), ["between 0 and 1, both excluded"]),
-    "a log of zero": (("[0.9, 0.99]}", "[0, 0.99], scale: log}"), ["lowest value above 0, given 0"]),
+    "a log of zero": (("[0.9, 0.99]}", "[0, 0.99], scale: log}"), ["lowest value above 0, got 0"]),
     "an unknown scale": (
         ("[0.9, 0.99]}", "[0.9, 0.99], scale: exp}"),
         ["`search.space.ssl.ema.alpha.scale`", "allowed: linear, log, logit"],

@@ -52,7 +52,7 @@ def test_options_change_a_race_or_end_it(tmp_path: Path) -> None:
     ("seeds", "said"),
     [
         ({"race": {"first": 2}}, "race.first must be at least 3, not 2"),
-        ({"race": {"first": 5, "most": 5}}, "race.most must be greater than race.first, given 5 and 5"),
+        ({"race": {"first": 5, "most": 5}}, "race.most must be greater than race.first, got 5 and 5"),
         ({"race": {"most": 2.5}}, "race.most must be a whole number, not 2.5"),
         ({"race": {"mots": 8}}, "Did you mean `most`?"),
         ({"race": {"step": 0}}, "race.step must be at least 1"),

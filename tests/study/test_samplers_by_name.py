@@ -77,8 +77,8 @@ def test_options_reach_the_constructor(tmp_path: Path) -> None:
         ("{name: TPESampler, options: {seed: 3}}", ["does not accept the option seed", "Set `sampler_seed`."]),
         ("{name: TPESampler, options: {constraints_func: x}}", ["Set `constraints`."]),
         ("{name: TPESampler, options: {gamma: 3}}", ["does not accept the option gamma"]),
-        ("{name: TPESampler, options: {n_startup_trials: many}}", ["n_startup_trials", "must be int, given 'many'"]),
-        ("{name: TPESampler, options: {n_startup_trials: true}}", ["must be int, given True"]),
+        ("{name: TPESampler, options: {n_startup_trials: many}}", ["n_startup_trials", "must be int, got 'many'"]),
+        ("{name: TPESampler, options: {n_startup_trials: true}}", ["must be int, got True"]),
         ("{name: NSGAIISampler, options: {population_size: 1}}", ["NSGAIISampler cannot be used here"]),
     ],
 )
@@ -91,7 +91,7 @@ def test_a_wrong_sampler_is_one_message(tmp_path: Path, sampler: str, pieces: li
 def test_several_objectives_need_a_sampler_that_has_them(tmp_path: Path) -> None:
     two = "[val/loss, val/accuracy]"
     assert load(tmp_path, "NSGAIIISampler", metric=two).search.directions == ("minimize", "maximize")
-    assert "require the sampler nsga2, given random" in told(tmp_path, sampler="random", metric=two)
+    assert "require the sampler nsga2, got random" in told(tmp_path, sampler="random", metric=two)
 
 
 def test_a_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

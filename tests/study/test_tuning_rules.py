@@ -71,11 +71,11 @@ BAD = {
     ),
     "search seeds that are reported": (
         ("  trials: 4", "  trials: 4\n  seed: 1"),
-        ["study.yaml:7: `tune.seed`", "must be new seeds", "given 1"],
+        ["study.yaml:7: `tune.seed`", "must differ from the seeds of the reported trials", "given 1"],
     ),
     "search seeds that reach the reported ones": (
         ("  trials: 4", "  trials: 4\n  seed: 90\n  seeds: 20"),
-        ["`tune.seed`", "must be new seeds"],
+        ["`tune.seed`", "must differ from the seeds of the reported trials"],
         "    seed_offset: 100\n",
     ),
     "an unknown setting in a space of its own": (

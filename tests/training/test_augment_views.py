@@ -75,7 +75,7 @@ def test_a_crop_without_shift_is_central_and_with_full_shift_reaches_every_place
 
 
 def test_a_crop_larger_than_the_frame_is_refused():
-    with pytest.raises(ValueError, match=r"32 pixels requires frames .* given 30"):
+    with pytest.raises(ValueError, match=r"32 pixels requires frames .* got 30"):
         crop_positions(np.array([40, 30]), 32, 0.0, np.zeros(2))
 
 

@@ -1,4 +1,4 @@
-"""Checks of `doctor` that need Ray: a local Ray instance starts, or a cluster responds and its nodes are fit."""
+"""Checks of `doctor` that need Ray: a local Ray instance starts, or a cluster responds and its nodes are usable."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def check_ray(address: str | None, results: str) -> Iterator[Finding]:
     except InputError as error:
         advice = "`ray status` on the head node shows whether the cluster is up." if address else ""
         yield problem("ray", str(error).removesuffix(f". {error.hint}"), error.hint or advice)
-    except Exception as error:  # Ray raises errors of any class from its own processes
+    except Exception as error:  # Ray raises exceptions of any type from its own processes
         text = "; ".join(str(error).strip().splitlines()) or type(error).__name__
         yield problem(
             "ray",
             f"does not start ({text})",
-            "The text after the reason is from Ray's own logs; `ulimit -a` and `df -h` show limits and disk space.",
+            "The reason is followed by an excerpt of Ray's logs; `ulimit -a` and `df -h` show limits and disk space.",
         )
 
 

@@ -1,7 +1,7 @@
 """The driver process: connects to Ray and performs one operation for a run.
 
 It is disposable: all state is in the results folder and in the run, which starts another driver if this one dies.
-Operations import Ray only once they have set its environment.
+Operations import Ray only after setting its environment.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def main(operations: Mapping[str, Operation] = OPERATIONS) -> None:
         channel.send(Refused.of(error))
     except ExecutionLost as lost:
         channel.send(Lost(str(lost), lost.final))
-    except Exception as error:  # Ray raises errors of many classes; another driver resumes
+    except Exception as error:  # Ray raises exceptions of any type; another driver resumes
         traceback.print_exc()
         lines = str(error).strip().splitlines() or [""]
         channel.send(Lost(f"{type(error).__name__}: {lines[0]}".rstrip(": ")))

@@ -56,7 +56,7 @@ def try_storage(question: dict[str, Any]) -> str:
         if content.decode() != question["token"]:
             return "reads content that differs from what was written"
         (results / question["answer"]).write_atomic(content)
-    except Exception as error:  # the storage library raises errors of any class
+    except Exception as error:  # the storage library raises exceptions of any type
         return str(error).strip().partition("\n")[0] or type(error).__name__
     return ""
 

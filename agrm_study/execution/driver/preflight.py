@@ -160,7 +160,7 @@ def _answer(task: Any, name: str, gpus: float, sent_at: float, written: str) -> 
 
     try:
         facts = ray.get(task)
-    except Exception as error:  # Ray may raise errors of any class from the node
+    except Exception as error:  # Ray may raise exceptions of any type from the node
         lines = str(error).strip().splitlines() or [type(error).__name__]
         return Answer(name, gpus, None, f"cannot run a task ({lines[-1][:160]})")
     now, clock = time.time(), facts["clock"]

@@ -27,10 +27,10 @@ def check_storage(results: Path) -> Iterator[Finding]:
     """Checks the results folder (or the location where it will be created) and the folder for clip stores."""
     yield from _check_folder("results folder", results)
     yield from _check_room(
-        "free for results", results, RESULTS_GB, "Free disk space, or choose a `--results` folder on a larger disk."
+        "space for results", results, RESULTS_GB, "Free disk space, or choose a `--results` folder on a larger disk."
     )
     advice = f"Set {CACHE_VARIABLE} to a folder on a larger disk; `agrm-study plan STUDY` shows the size of each store."
-    yield from _check_room("free for stores", cache_folder(results), STORE_GB, advice)
+    yield from _check_room("space for stores", cache_folder(results), STORE_GB, advice)
 
 
 def _check_folder(check: str, folder: Path) -> Iterator[Finding]:
@@ -82,7 +82,7 @@ def _check_room(check: str, folder: Path, wanted_gb: float, advice: str) -> Iter
     except OSError as error:
         yield problem(check, f"{place} cannot be read ({error.strerror})", advice)
         return
-    text = f"{free:.1f} GB at {place}"
+    text = f"{free:.1f} GB free at {place}"
     if free < NO_ROOM_GB:
         yield problem(check, text, advice)
     elif free < wanted_gb:

@@ -278,7 +278,7 @@ def _to_draw(log: SearchLog, study: Study, known: Collection[str]) -> int:
 
 
 def _promotes_nothing(log: SearchLog, study: Study) -> bool:
-    """Whether a search has ended without promoting a point to its study."""
+    """Whether a search has ended without promoting any point to its study."""
     if study.search is not None:
         return study.search.promote > 0 and not any(arm.settings for arm in study.arms)
     return any(arm.name == log.arm and log.task not in arm.tuned for arm in study.arms)

@@ -1,4 +1,4 @@
-"""Memory of this machine and of the container in which this process runs: limit, use, and kills by the kernel."""
+"""Memory of this machine and of the container in which this process runs: limit, usage and OOM kills."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def memory_uses(proc: Path = PROC) -> list[MemoryUse]:
 
 
 def tightest(uses: list[MemoryUse]) -> MemoryUse:
-    """The memory use with the fewest bytes left."""
+    """The entry with the fewest free bytes."""
     return min(uses, key=lambda use: use.limit - use.used)
 
 
@@ -71,7 +71,7 @@ def _container_use(folder: Path) -> MemoryUse | None:
 
 
 def _cgroups(proc: Path) -> Iterator[Path]:
-    """Folders of the cgroups that limit this process's memory, from its own cgroup outwards."""
+    """Folders of the cgroups that limit this process's memory, from its own cgroup up to the root."""
     mount = _mount_of(proc)
     if mount is None:
         return

@@ -1,4 +1,4 @@
-"""Detection of repeated failures, which hold back the rest of an arm or a search."""
+"""Detection of repeated failures, after which the remaining trials of an arm or a search are held back."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def message_and_frame(error: str | None) -> tuple[str, str]:
 
 
 def repeated_in_arms(cells: Iterable[Cell], states: Mapping[str, TrialState]) -> RepeatedFailures:
-    """The recorded failures of each arm; a trial used by several cells counts for the arm of the first cell."""
+    """The recorded failures of each arm; a trial used by several cells is attributed to the arm of the first cell."""
     repeated, counted = RepeatedFailures(), set[str]()
     for cell in cells:
         state = states.get(cell.trial_id)

@@ -88,7 +88,7 @@ def load_runner(name: str) -> TrialRunner:
     module, _, attribute = name.partition(":")
     runner = getattr(importlib.import_module(module), attribute)()
     if not isinstance(runner, TrialRunner):
-        raise TypeError(f"a runner must be a TrialRunner; given {name}")
+        raise TypeError(f"a runner must be a TrialRunner; got {name}")
     return runner
 
 

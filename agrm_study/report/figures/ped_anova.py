@@ -57,7 +57,7 @@ def ped_anova(factors: pd.DataFrame, scores: NDArray[np.floating], *, maximize: 
             )
         evaluator = optuna.importance.PedAnovaImportanceEvaluator(target_quantile=best_share(len(scores)))
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Optuna warns about regimes with few trials
+            warnings.simplefilter("ignore")  # Optuna warns if there are few trials
             found = optuna.importance.get_param_importances(study, evaluator=evaluator, normalize=False)
     finally:
         optuna.logging.set_verbosity(level)

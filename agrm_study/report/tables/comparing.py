@@ -148,7 +148,7 @@ def interval_entry(x: Measured | None) -> Entry:
 
 
 def delta_entries(m: Measurements, arm: str, task: str) -> tuple[Entry, Entry]:
-    """Δ with interval and dagger, and the adjusted p value."""
+    """Δ with interval and dagger, and the adjusted p-value."""
     if arm == m.evidence.study.reference:
         return Entry(text="reference"), EMPTY
     c = m.compared().get((arm, task))
@@ -167,7 +167,7 @@ def seeds_marks(n: int, planned: int) -> tuple[str, ...]:
 
 
 def p_entry(c: Compared) -> Entry:
-    """The Holm-adjusted p value; CSV also has the uncorrected p value."""
+    """The Holm-adjusted p-value; CSV also has the uncorrected p-value."""
     d = c.difference
     parts = {} if d is None else {"uncorrected": d.p}
     if math.isfinite(c.equivalence_p):

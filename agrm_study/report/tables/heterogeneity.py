@@ -30,7 +30,7 @@ SMALLEST = FEWEST_SUBJECTS
 
 _ONE_FOLD = (
     "Each site is tested with the networks of one fold: its Δ also contains the difference between training sets, "
-    "which the interval and p value do not include."
+    "which the interval and p-value do not include."
 )
 
 

@@ -87,7 +87,7 @@ def _state(why: Stopped | None, n: int, asked: int, most: int | None) -> str:
 
 
 def _test(why: Stopped | None) -> tuple[Entry, Entry, Entry, Entry]:
-    """Entries for the rival, the difference, the p value and its limit."""
+    """Entries for the rival, the difference, the p-value and its limit."""
     if why is None:
         return words(MISSING), EMPTY, EMPTY, EMPTY
     difference = Entry(text=points(why.difference), value=why.difference, parts={"n": why.pairs})

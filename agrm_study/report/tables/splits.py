@@ -57,14 +57,14 @@ class Splits(TableKind):
         )
 
     def _overlap(self, m: Measurements) -> str:
-        """Sentence that states whether a subject is on two sides of a split, according to the records."""
+        """Sentence that states whether a subject is in two parts of a split, according to the records."""
         broken = m.evidence.people.broken
         if not broken:
             return "Split by subject: no subject is in two parts."
         return f"Excluded: {'; '.join(f'split {fp}: {rule}' for fp, rule in broken.items())}."
 
     def _shared_sites(self, people: pd.DataFrame) -> str:
-        """Sentence that states whether a site is in the test part and in another part of a fold, according to the
+        """Sentence that states whether a site is in both the test part and another part of a fold, according to the
         records."""
         found = {
             str(site)
@@ -72,8 +72,11 @@ class Splits(TableKind):
             for site in set(rows.loc[rows["split"] == "test", "site"]) & set(rows.loc[rows["split"] != "test", "site"])
         }
         if not found:
-            return "Folds of whole sites: no site is in the test part and in another part of a fold."
-        return f"Sites in the test part and in another part of a fold, contrary to the study: {some(sorted(found))}."
+            return "Folds of whole sites: no site is in both the test part and another part of a fold."
+        return (
+            "Sites in both the test part and another part of a fold, although the study requests folds by site: "
+            f"{some(sorted(found))}."
+        )
 
     def _row(self, title: str, people: pd.DataFrame) -> Row:
         counts = [int((people["split"] == part).sum()) for part in LABELLED_PARTS]

@@ -30,7 +30,7 @@ def crop_positions(sides_N: Ints, size: int, shift: float, uniform_N: Floats) ->
     margin_N = sides_N - size
     if (margin_N < 0).any():
         raise ValueError(
-            f"a crop of {size} pixels requires frames with sides of at least that length, given {int(sides_N.min())}"
+            f"a crop of {size} pixels requires frames with sides of at least that length, got {int(sides_N.min())}"
         )
     if shift == 0:
         return margin_N // 2

@@ -99,7 +99,7 @@ def _assemble(model: Model, n_outputs: int, frames: int, size: int) -> tuple[Vid
     """The network on the meta device (without storage), and its backbone, whose stages the network shares."""
     with torch.device("meta"):
         backbone = backbone_class(model.backbone).from_settings(model)
-        with torch.no_grad():  # in training mode, batch norm rejects a single position
+        with torch.no_grad():  # in training mode, batch norm rejects a single value per channel
             features = backbone.eval().features(torch.empty(1, 3, frames, size, size))
         backbone.train()
         pooling = backbone.published_pooling(model) if model.pooling.name == "average" else None

@@ -46,7 +46,7 @@ class VideoClassifier(nn.Module):
         stages = dict(backbone.named_children())
         taken = (set(stages) | set(hidden)) & {"pooling", "dropout", "fc"} | set(stages) & set(hidden)
         if taken:
-            raise ValueError(f"stage names must be unique and not reserved, given {sorted(taken)}")
+            raise ValueError(f"stage names must be unique and not reserved, got {sorted(taken)}")
         self._stages, self._hidden = tuple(stages), tuple(hidden)
         for name, layer in stages.items():
             self.add_module(name, layer)

@@ -24,7 +24,7 @@ def ramp_weight(ramp: Ramp, epochs_since_start: int) -> float:
         ValueError: If `epochs_since_start` is negative.
     """
     if epochs_since_start < 0:
-        raise ValueError(f"epochs_since_start must be at least 0, given {epochs_since_start}")
+        raise ValueError(f"epochs_since_start must be at least 0, got {epochs_since_start}")
     if epochs_since_start >= ramp.epochs:
         return ramp.maximum
     t = epochs_since_start / ramp.epochs

@@ -34,7 +34,7 @@ class Rounds:
     def __init__(self, n_unlabelled: int, round_epochs: int) -> None:
         if n_unlabelled < 0 or round_epochs < 1:
             raise ValueError(
-                f"n_unlabelled must be at least 0 and round_epochs at least 1, given {n_unlabelled} and {round_epochs}"
+                f"n_unlabelled must be at least 0 and round_epochs at least 1, got {n_unlabelled} and {round_epochs}"
             )
         self.round_epochs = round_epochs
         self.moved_by_round: list[int] = []
@@ -97,13 +97,13 @@ class Rounds:
     def _check(self, ids_N: NDArray[np.int64], labels_N: NDArray[np.int64], qualifies_N: NDArray[np.bool_]) -> None:
         if not len(ids_N) == len(labels_N) == len(qualifies_N):
             lengths = f"{len(ids_N)}, {len(labels_N)}, {len(qualifies_N)}"
-            raise ValueError(f"ids, labels and qualifies must have the same length, given {lengths}")
+            raise ValueError(f"ids, labels and qualifies must have the same length, got {lengths}")
         if len(np.unique(ids_N)) != len(ids_N):
-            raise ValueError("each clip may be labelled at most once per round, given a duplicate id")
+            raise ValueError("each clip may be labelled at most once per round, got a duplicate id")
         if len(ids_N) and (ids_N.min() < 0 or ids_N.max() >= len(self._labels_N)):
-            raise ValueError(f"ids must be in [0, {len(self._labels_N)}), given {ids_N.min()} to {ids_N.max()}")
+            raise ValueError(f"ids must be in [0, {len(self._labels_N)}), got {ids_N.min()} to {ids_N.max()}")
         if len(labels_N) and labels_N.min() < 0:
-            raise ValueError(f"labels must be at least 0, given {labels_N.min()}")
+            raise ValueError(f"labels must be at least 0, got {labels_N.min()}")
         missing = np.setdiff1d(self.open_ids, ids_N)
         if len(missing):
             raise ValueError(f"a round must label every unlabelled clip; {len(missing)} missing, first {missing[0]}")
@@ -124,7 +124,7 @@ class Rounds:
             ValueError: If the state has a different number of unlabelled clips.
         """
         if len(state["labels"]) != len(self._labels_N):
-            raise ValueError(f"the state must contain {len(self._labels_N)} clips, given {len(state['labels'])}")
+            raise ValueError(f"the state must contain {len(self._labels_N)} clips, got {len(state['labels'])}")
         self._labels_N = np.asarray(state["labels"], dtype=np.int64)
         self._rounds_N = np.asarray(state["rounds"], dtype=np.int64)
         self.moved_by_round = [int(moved) for moved in state["moved_by_round"]]

@@ -102,5 +102,5 @@ def test_dropout_acts_in_training_only():
 def test_pooling_over_flattened_time_refuses_another_clip_length():
     network = build_model(small("mc3_18", pooling=Pooling(temporal="flatten")), **SMALL, seed=0).eval()
     assert network(torch.zeros(1, 3, 8, 48, 48)).shape == (1, 3)
-    with pytest.raises(ValueError, match="must have 8 feature frames, given 6"):
+    with pytest.raises(ValueError, match="must have 8 feature frames, got 6"):
         network(torch.zeros(1, 3, 6, 48, 48))

@@ -131,17 +131,17 @@ def test_a_condition_on_the_backbone_leaves_nothing_impossible(tmp_path):
         (
             "    model.backbone: {choice: [r3d_18, c3d]}\n    model.freeze:\n      choice:\n        - []\n"
             "        - [conv1, layer1]\n",
-            r"study.yaml:12: `search.space: model.freeze`: is impossible with every value of the other settings: this "
-            r"backbone has no layer with that name; given \['conv1', 'layer1'\]",
+            r"study.yaml:12: `search.space: model.freeze`: cannot be combined with any values of the other "
+            r"settings: this backbone has no layer with that name; given \['conv1', 'layer1'\]",
         ),
         (
             "    model.backbone:\n      choice:\n        - r3d_18\n        - s3d\n"
             "    model.freeze: {choice: [[stem], [layer1]]}\n",
-            r"study.yaml:11: `search.space: model.backbone`: is impossible with every value .*given 's3d'",
+            r"study.yaml:11: `search.space: model.backbone`: cannot be combined with any values .*given 's3d'",
         ),
         (
             "    model.depth: {choice: [10, 18]}\n    model.freeze: {choice: [[], [layer1.7]]}\n",
-            r"study.yaml:9: `search.space: model.freeze`: is impossible with every value",
+            r"study.yaml:9: `search.space: model.freeze`: cannot be combined with any values",
         ),
     ],
 )
@@ -157,7 +157,7 @@ def test_arms_that_tune_backbone_and_frozen_layers_are_told_the_impossible_combi
         "arms: [{name: A}, {name: B, set: {model.depth: 10}}]\ntune:\n  trials: 2\n  space:\n"
         "    model.backbone: {choice: [r3d_18, c3d]}\n    model.freeze: {choice: [[], [layer1.1]]}\n"
     )
-    with pytest.raises(InputError, match=r"tuning of B: model.freeze`: is impossible .*\['layer1.1'\]"):
+    with pytest.raises(InputError, match=r"tuning of B: model.freeze`: cannot be combined .*\['layer1.1'\]"):
         read_study(file, (), None)
     file.write_text(file.read_text().replace("layer1.1", "layer1.0"))
     notes = read_study(file, (), None).impossible

@@ -33,5 +33,5 @@ def test_every_ramp_never_falls_and_ends_at_its_maximum(shape: str) -> None:
 
 
 def test_a_negative_epoch_is_refused() -> None:
-    with pytest.raises(ValueError, match="at least 0, given -1"):
+    with pytest.raises(ValueError, match="at least 0, got -1"):
         ramp_weight(Ramp(), -1)

@@ -69,7 +69,7 @@ def test_rounds_follow_the_pre_training_and_then_come_at_their_interval() -> Non
     ("ids", "labels", "qualifies", "message"),
     [
         ([0, 1, 1], [0, 0, 0], [True] * 3, "duplicate id"),
-        ([0, 1, 3], [0, 0, 0], [True] * 3, r"be in \[0, 3\), given 0 to 3"),
+        ([0, 1, 3], [0, 0, 0], [True] * 3, r"be in \[0, 3\), got 0 to 3"),
         ([0, 1], [0, 0], [True] * 2, "1 missing, first 2"),
         ([0, 1, 2], [0, -1, 0], [True] * 3, "labels must be at least 0"),
         ([0, 1, 2], [0, 0], [True] * 3, "same length"),
@@ -92,5 +92,5 @@ def test_restored_rounds_go_on_as_if_nothing_had_happened(tmp_path) -> None:
     for each in (rounds, other):
         close(each, [2, 1, 2, 0, 1], [True, True, True, False, False])
     assert other.state_dict() == rounds.state_dict()
-    with pytest.raises(ValueError, match="contain 4 clips, given 5"):
+    with pytest.raises(ValueError, match="contain 4 clips, got 5"):
         Rounds(4, round_epochs=3).load_state_dict(rounds.state_dict())

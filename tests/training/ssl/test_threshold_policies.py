@@ -128,7 +128,7 @@ def test_a_policy_that_does_not_exist_is_named_with_those_that_do() -> None:
 
 def test_a_state_of_another_policy_or_size_is_refused() -> None:
     flexmatch = build_policy(Threshold(policy="flexmatch"), 2, 4)
-    with pytest.raises(ValueError, match=r"FlexMatch must contain classes \(4,\); given classes \(3,\)"):
+    with pytest.raises(ValueError, match=r"FlexMatch must contain classes \(4,\); got classes \(3,\)"):
         flexmatch.load_state_dict(build_policy(Threshold(policy="flexmatch"), 2, 3).state_dict())
-    with pytest.raises(ValueError, match="Fixed must contain nothing; given"):
+    with pytest.raises(ValueError, match="Fixed must contain nothing; got"):
         build_policy(Threshold(), 2, 4).load_state_dict(flexmatch.state_dict())

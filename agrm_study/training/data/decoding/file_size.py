@@ -28,5 +28,5 @@ def cut_off(path: Path | str, container: str) -> str:
     if container == "mpegts":
         for length, first in ((188, 0), (192, 4)):
             if head[first::length][:8] == bytes([SYNC]) * 8 and size % length:
-                return "the file ends within a packet"
+                return "the file ends in the middle of a packet"
     return ""

@@ -46,7 +46,7 @@ class Pooling(nn.Module, HasOptions, ABC):
                 return places_BDTN.amax(2).flatten(1)
             case "flatten":
                 if places_BDTN.shape[2] != self.steps:
-                    raise ValueError(f"must have {self.steps} feature frames, given {places_BDTN.shape[2]}")
+                    raise ValueError(f"must have {self.steps} feature frames, got {places_BDTN.shape[2]}")
                 return places_BDTN.flatten(1)
 
     def extra_repr(self) -> str:

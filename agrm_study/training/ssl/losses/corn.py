@@ -31,7 +31,7 @@ class Corn(SupervisedLoss):
     ) -> None:
         super().__init__(settings, classes, class_counts)
         if sorted(order) != list(range(len(self.classes))):
-            raise ValueError(f"order must contain each class index once, given {list(order)}")
+            raise ValueError(f"order must contain each class index once, got {list(order)}")
         self.order = tuple(order)
         self._ranks_K = torch.tensor([self.order.index(index) for index in range(len(self.order))])
 

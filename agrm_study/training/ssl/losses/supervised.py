@@ -36,9 +36,9 @@ class SupervisedLoss(HasOptions, ABC):
 
     def __init__(self, settings: Loss, classes: Sequence[str], class_counts: Sequence[int]) -> None:
         if len(classes) < 2:
-            raise ValueError(f"a loss requires at least 2 classes, given {len(classes)}")
+            raise ValueError(f"a loss requires at least 2 classes, got {len(classes)}")
         if len(class_counts) != len(classes):
-            raise ValueError(f"class_counts must contain {len(classes)} numbers, given {len(class_counts)}")
+            raise ValueError(f"class_counts must contain {len(classes)} numbers, got {len(class_counts)}")
         if settings.label_smoothing > 0 and not self.smooths:
             raise InputError(
                 f"must be 0 with the loss `{settings.name}`, which does not support it",

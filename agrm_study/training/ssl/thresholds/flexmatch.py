@@ -36,7 +36,7 @@ class FlexMatch(ThresholdPolicy):
                 GPU.
         """
         if sample_ids_B.device.type == "cpu" and ((sample_ids_B < 0) | (sample_ids_B >= self.n_unlabelled)).any():
-            raise ValueError(f"sample ids must be in [0, {self.n_unlabelled}), given {sample_ids_B.tolist()}")
+            raise ValueError(f"sample ids must be in [0, {self.n_unlabelled}), got {sample_ids_B.tolist()}")
         confidence_B, labels_B = confidence(probs_BK)
         self._classes_N = self._classes_N.to(confidence_B.device)
         thresholds_K = self._thresholds().to(confidence_B.dtype)

@@ -32,9 +32,9 @@ class ThresholdPolicy(HasOptions, ABC):
 
     def __init__(self, settings: Threshold, n_classes: int, n_unlabelled: int) -> None:
         if n_classes < 2:
-            raise ValueError(f"n_classes must be at least 2, given {n_classes}")
+            raise ValueError(f"n_classes must be at least 2, got {n_classes}")
         if n_unlabelled < 0:
-            raise ValueError(f"n_unlabelled must be at least 0, given {n_unlabelled}")
+            raise ValueError(f"n_unlabelled must be at least 0, got {n_unlabelled}")
         self.settings = settings
         self.n_classes = n_classes
         self.n_unlabelled = n_unlabelled
@@ -106,7 +106,7 @@ class ThresholdPolicy(HasOptions, ABC):
         if {name: value.shape for name, value in state.items()} != {name: value.shape for name, value in mine.items()}:
             given = ", ".join(f"{name} {tuple(value.shape)}" for name, value in state.items()) or "nothing"
             wanted = ", ".join(f"{name} {tuple(value.shape)}" for name, value in mine.items()) or "nothing"
-            raise ValueError(f"the state of {type(self).__name__} must contain {wanted}; given {given}")
+            raise ValueError(f"the state of {type(self).__name__} must contain {wanted}; got {given}")
         self._restore({name: value.to(mine[name].dtype).clone() for name, value in state.items()})
 
     def _restore(self, state: dict[str, Tensor]) -> None:
