@@ -71,7 +71,7 @@ def test_what_fails_is_said_in_words_and_the_exit_code_is_1(tmp_path: Path) -> N
     assert done.return_value == 1, done.output
     assert "fails: Within a batch and class, a more confident clip never has a smaller weight." in done.output
     assert "they have a gradient; use `probs_BK.detach()`." in done.output
-    assert "no random number is drawn. Found: the losses differ." in done.output
+    assert "no random numbers are drawn. Found: the losses differ." in done.output
     assert (
         "The feature dimension scales with `model.width`. Found: width 8 gives 64 features, width 64 64." in done.output
     )

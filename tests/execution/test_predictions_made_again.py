@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +106,7 @@ def test_predictions_lost_from_compacted_records_are_made_again(make_study: Make
 def test_what_cannot_be_predicted_exactly_is_trained_again_and_one_line_says_why(
     make_study: Make, run: Run, results: Path, script: Any, monkeypatch: pytest.MonkeyPatch, lost: str, reason: str
 ) -> None:
-    run(make_study(), keep_weights=lost != "weights not kept")
+    run(replace(make_study(), keep_weights="none" if lost == "weights not kept" else "all"))
     before = {row["trial_id"]: row for row in content(results)["trials"]}
     predictions = content(results)["predictions"]
     trial_id = damaged(results, "deleted")

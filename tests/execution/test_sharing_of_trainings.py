@@ -285,6 +285,6 @@ def test_plan_says_whether_states_were_kept_to_continue_from(train: Run, tmp_pat
         assert note == "epochs 3 → 5: trials that resume from saved states of finished ones: 2."
     else:
         assert note == (
-            "epochs 3 → 5: trials that start from epoch 1 although shorter ones have finished: 2, because no state of "
-            "these was kept (`sharing: keep` keeps those of later trials)."
+            "epochs 3 → 5: trials that start from epoch 1 although shorter ones have finished: 2, because no states "
+            "of these trials were saved (`sharing: keep` saves the states of later trials)."
         )
