@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from statistics import variance
+from statistics import fmean, variance
 from types import MappingProxyType
 from typing import Any, Final
 
 from agrm_study.plan.order import rough_cost
-from agrm_study.plan.pace import Pace, by_kind, kind_of
+from agrm_study.plan.pace import Kind, Pace, by_kind, kind_of
 from agrm_study.plan.trial import TrialSpec
 
 COVERAGE: Final = 1.96
@@ -43,26 +42,30 @@ def estimate_cost(
 ) -> Cost | None:
     """Estimate the time from finished trials with the same backbone, method and task.
 
-    The time of a trial is the measured time of an epoch times the number of epochs that such trials ran (at most the
-    trial's maximum), minus the share of inherited epochs. The interval combines the spread between trials with the
-    uncertainty of their mean: n s² + n² s²/m for n missing and m measured trials.
+    The time of a trial is the measured time of an epoch times the expected number of epochs (`Pace.epochs`), minus the
+    share of inherited epochs. The interval combines the spread between trials with the uncertainty of their mean:
+    n s² + n² s²/m for n missing and m measured trials, with the standard deviation s of the measured times, scaled by
+    the ratio of expected to measured epochs.
 
     Args:
         missing: Missing trials.
-        measured: Rows of finished trials: backbone, method, task, epochs, and wall_s including the time of inherited
-            epochs.
+        measured: Rows of finished trials: see `Pace`.
         inherited: Number of initial epochs that a trial inherits from another trial, by trial; 0 by default.
 
     Returns:
         The expected time and the half-width of its 95 % interval, which requires two measured trials of each kind;
         None if no trial of the same kind was measured for any of them.
     """
-    rows = by_kind(measured)
+    rows, pace = by_kind(measured), Pace(measured)
     seconds = [its for its in trial_seconds(missing, measured, inherited=inherited) if its is not None]
-    spread = 0.0
-    for kind, number in Counter(kind for trial in missing if (kind := kind_of(trial)) in rows).items():
-        walls = [row["wall_s"] for row in rows[kind]]
-        spread += variance(walls) * (number**2 / len(walls) + number) if len(walls) > 1 else math.inf
+    spread, epochs = 0.0, dict[Kind, list[float]]()
+    for trial in missing:
+        if (kind := kind_of(trial)) in rows:
+            epochs.setdefault(kind, []).append(pace.epochs(trial))
+    for kind, expected in epochs.items():
+        walls, number = [row["wall_s"] for row in rows[kind]], len(expected)
+        longer = fmean(expected) / fmean(row["epochs"] for row in rows[kind])
+        spread += variance(walls) * longer**2 * (number**2 / len(walls) + number) if len(walls) > 1 else math.inf
     if not seconds:
         return None
     return Cost(

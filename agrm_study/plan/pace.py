@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any
+from dataclasses import dataclass, field
+from statistics import fmean
+from typing import Any, Final
 
 from agrm_study.plan.order import rough_cost
 from agrm_study.plan.trial import TrialSpec
@@ -13,26 +15,42 @@ from agrm_study.study.parts.names import short_name
 Kind = tuple[str, str, str]
 """Backbone (empty for a user-defined trainer), method and task, which mostly determine the time of a trial."""
 
+AT_LIMIT: Final = "epochs"
+"""Stop reason of a trial that reached its maximum number of epochs."""
+
+
+@dataclass(slots=True)
+class _Finished:
+    """Finished trials of one kind.
+
+    Attributes:
+        stopped_after: Number of epochs after which each trial was stopped early; infinite if it reached its maximum.
+        epoch_s: Mean duration of an epoch of each trial, in seconds.
+    """
+
+    stopped_after: list[float] = field(default_factory=list)
+    epoch_s: list[float] = field(default_factory=list)
+
 
 class Pace:
     """Measured seconds per epoch and numbers of epochs, by kind of trial.
 
     Args:
-        measured: Rows of finished trials: backbone, method, task, epochs, and wall_s including the time of inherited
-            epochs. Rows without a time or without completed epochs are ignored.
+        measured: Rows of finished trials: backbone, method, task, epochs, stop_reason, and wall_s including the time
+            of inherited epochs. Rows without a time or without completed epochs are ignored.
     """
 
     def __init__(self, measured: Iterable[Mapping[str, Any]] = ()) -> None:
-        self._finished: dict[Kind, tuple[int, float, float]] = {}  # trials, sum of epochs, sum of seconds per epoch
+        self._finished: dict[Kind, _Finished] = {}
         self._guesses: dict[Kind, float] = {}
         for kind, rows in by_kind(measured).items():
             for row in rows:
-                self._add(kind, row["epochs"], row["wall_s"])
+                self._add(kind, row["epochs"], row["wall_s"], stopped=row.get("stop_reason") != AT_LIMIT)
 
     def finished(self, trial: TrialSpec, epochs: int, wall_s: float) -> None:
         """Add a trial that has finished."""
         if epochs > 0:
-            self._add(kind_of(trial), epochs, wall_s)
+            self._add(kind_of(trial), epochs, wall_s, stopped=epochs < trial.recipe.epochs)
 
     def under_way(self, trial: TrialSpec, epoch: int, epoch_s: float) -> None:
         """Add the last epoch of a running trial, which is used until a trial of its kind has finished."""
@@ -40,24 +58,30 @@ class Pace:
         self._guesses[kind_of(trial)] = epoch_s / cost
 
     def seconds(self, trial: TrialSpec) -> float | None:
-        """Expected duration in seconds of a whole trial with the mean number of epochs of trials of its kind, at most
-        its own maximum; ``None`` if no trial of its kind was measured."""
+        """Expected duration in seconds of a whole trial with `epochs`; ``None`` if no trial of its kind was
+        measured."""
         kind = kind_of(trial)
         if kind in self._finished:
-            trials, epochs, per_epoch = self._finished[kind]
-            return per_epoch / trials * min(epochs / trials, trial.recipe.epochs)
+            return fmean(self._finished[kind].epoch_s) * self.epochs(trial)
         if kind in self._guesses:
             return self._guesses[kind] * rough_cost(trial.recipe)
         return None
 
     def epochs(self, trial: TrialSpec) -> float:
-        """Number of epochs that the trial is expected to run."""
-        trials, epochs, _ = self._finished.get(kind_of(trial), (1, math.inf, 0.0))
-        return min(epochs / trials, trial.recipe.epochs)
+        """Number of epochs that the trial is expected to run: the mean over the finished trials of its kind.
 
-    def _add(self, kind: Kind, epochs: float, wall_s: float) -> None:
-        trials, all_epochs, per_epoch = self._finished.get(kind, (0, 0.0, 0.0))
-        self._finished[kind] = trials + 1, all_epochs + epochs, per_epoch + wall_s / epochs
+        A trial that was stopped early counts with its epochs, at most the maximum of this trial. A trial that reached
+        its own maximum, which may be smaller, does not show when this trial would stop, and counts with the maximum
+        of this trial.
+        """
+        limit = float(trial.recipe.epochs)
+        known = self._finished.get(kind_of(trial))
+        return limit if known is None else fmean(min(epochs, limit) for epochs in known.stopped_after)
+
+    def _add(self, kind: Kind, epochs: float, wall_s: float, *, stopped: bool) -> None:
+        known = self._finished.setdefault(kind, _Finished())
+        known.stopped_after.append(epochs if stopped else math.inf)
+        known.epoch_s.append(wall_s / epochs)
 
 
 def kind_of(trial: TrialSpec) -> Kind:

@@ -62,3 +62,13 @@ def test_epochs_that_are_taken_over_cost_nothing_and_pretraining_less_than_the_r
     whole = estimate_cost(plan.trials, measured, inherited={other.trial_id: 100})
     assert whole is not None
     assert whole.slot_hours == pytest.approx(1.0)
+
+
+def test_trials_measured_with_fewer_epochs_do_not_shorten_the_estimate_or_its_interval(plan_of: PlanOf) -> None:
+    plan = plan_of("arms: [{name: AGRM, set: {epochs: 100}}]\n", "tasks=[two_class]", "seeds=3")
+    measured = [row(wall_s=wall_s, epochs=4, stop_reason="epochs") for wall_s in (60.0, 84.0)]
+    cost = estimate_cost(plan.trials, measured)
+    assert cost is not None
+    assert cost.slot_hours == pytest.approx(3 * 18.0 * 100 / 3600)
+    between = 12.0**2 * 2 * 25**2  # the sample variance of 60 and 84, for 25 times the epochs
+    assert cost.plus_minus == pytest.approx(1.96 * math.sqrt(between * (9 / 2 + 3)) / 3600)

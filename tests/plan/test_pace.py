@@ -1,4 +1,4 @@
-"""The time of a trial is the time of an epoch of such trials multiplied by their number of epochs."""
+"""A trial takes the time per epoch of such trials, for as many epochs as it is expected to run."""
 
 from __future__ import annotations
 
@@ -39,3 +39,12 @@ def test_records_of_earlier_runs_are_the_start_and_a_shorter_trial_takes_its_own
     pace = Pace([row(800.0, 80), row(0.0, 0), row(600.0, 60, "supervised")])
     assert pace.seconds(agrm) == pytest.approx(10.0 * 50)
     assert pace.seconds(supervised) == pytest.approx(10.0 * 60)
+
+
+def test_a_trial_that_reached_its_maximum_does_not_limit_a_longer_one(plan_of: PlanOf) -> None:
+    agrm, _ = plan_of(ARMS, "tasks=[two_class]", "seeds=1").trials
+    short = row(40.0, 4) | {"stop_reason": "epochs"}
+    pace = Pace([short])
+    assert (pace.epochs(agrm), pace.seconds(agrm)) == (50, pytest.approx(10.0 * 50))
+    pace = Pace([short, row(300.0, 30) | {"stop_reason": "early_stop"}, row(600.0, 60) | {"stop_reason": "early_stop"}])
+    assert pace.epochs(agrm) == pytest.approx((50 + 30 + 50) / 3)
