@@ -18,7 +18,7 @@ from agrm_study.records.reader import Ledger
 from agrm_study.records.removed_weights import why_without_weights
 from agrm_study.statistics.classification import METRICS
 from agrm_study.statistics.part_scores import PartScores
-from agrm_study.study.counted import some
+from agrm_study.study.counted import counted, some
 from agrm_study.study.errors import InputError, did_you_mean
 from agrm_study.study.own_trainer import require_shipped_trainer
 from agrm_study.study.parts.names import source_of
@@ -166,7 +166,9 @@ class FinishedStudy:
             )
         mine = [training for training in of_seed if seed is None or training[0] == seed]
         best = max(mine, key=lambda training: (of_seed[training], *(-part for part in training)))
-        several = f"{len(mine)} {'seeds' if self.study.splits is None else 'training runs over seeds and folds'}"
+        several = counted(len(mine), "seed")
+        if self.study.splits is not None:
+            several = f"{counted(len(mine), 'training run')} over seeds and folds"
         why = BY_USER if len(mine) == 1 and seed is not None else f"best validation {metric} of {several}"
         if chosen is None and len(arms) > 1:
             why += "; the arm has the best mean on validation data"

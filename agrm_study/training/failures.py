@@ -36,8 +36,8 @@ def _rebuild(kind: type[TrainingFailure], message: str, facts: dict[str, Any]) -
 class NanLossError(TrainingFailure):
     """The loss is infinite or NaN; results of the trial must not be reported.
 
-    Keys of `facts`: `epoch` (counted from 1), `step` (counted from 1; 0 for validation) and `terms` (values of the loss
-    terms by name).
+    Keys of `facts`: `epoch` (counted from 1), `step` (counted from 1; 0 for validation and for the mean of an epoch),
+    and `terms` (values of the loss terms by name).
     """
 
     failure = "nan_loss"
@@ -45,7 +45,10 @@ class NanLossError(TrainingFailure):
     def __init__(self, epoch: int, step: int, terms: dict[str, float]) -> None:
         listed = ", ".join(f"{name} {value:g}" for name, value in terms.items())
         super().__init__(
-            f"the loss is not finite in epoch {epoch}, step {step}: {listed}", epoch=epoch, step=step, terms=terms
+            f"the loss is not finite in epoch {epoch}{f', step {step}' if step else ''}: {listed}",
+            epoch=epoch,
+            step=step,
+            terms=terms,
         )
 
 

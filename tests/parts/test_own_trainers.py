@@ -181,7 +181,12 @@ def test_a_wrong_study_is_refused_with_file_and_line(tmp_path: Path, changes: di
         ("return exp / exp.sum(1, keepdims=True)", "return exp[:, :1]", "one row per sample and one column per class"),
         ("return exp / exp.sum(1, keepdims=True)", "return np.full(exp.shape, '0.5')", "must return numbers"),
         ("return exp / exp.sum(1, keepdims=True)", "return [[0.5, 0.5], [1.0]]", "must return an array"),
-        ('{"loss": 1.0 / epoch}', '{"loss": float("inf")}', "the loss is not finite in epoch 1"),
+        ("return exp / exp.sum(1, keepdims=True)", "return None", "must return an array"),
+        (
+            '{"loss": 1.0 / epoch}',
+            '{"loss": float("inf")}',
+            "the loss is not finite in epoch 1: mean training loss inf",
+        ),
     ],
 )
 def test_a_trainer_that_breaks_its_contract_is_named(tmp_path: Path, old: str, new: str, said: str) -> None:
@@ -341,7 +346,7 @@ def check_part(file: Path) -> tuple[int, str]:
         ("return exp / exp.sum(1, keepdims=True)", "return exp / exp.sum()", "probabilities that sum to 1; given [0."),
         ("[0.0, 0.0] if", "list(np.random.rand(2)) if", "seed all random number generators with `trial.seed`"),
         ("exp.sum(1, keepdims=True)", "exp.sum(1, keepdims=True) + (1j - 1j)", "given 'an array of type complex128'"),
-        ('{"loss": 1.0 / epoch}', '{"loss": float("nan")}', "the loss is not finite in epoch 1"),
+        ('{"loss": 1.0 / epoch}', '{"loss": float("nan")}', "is not finite in epoch 1: mean training loss nan"),
         ('{"loss": 1.0 / epoch}', "1.0 / epoch", "must return {\"loss\": NUMBER} or nothing; given 'float'"),
         ('{"loss": 1.0 / epoch}', '{"Loss": 1.0}', "given 'the keys Loss'; allowed: loss"),
         ('{"loss": 1.0 / epoch}', '{"loss": "low"}', "given 'a loss of type str'"),

@@ -46,10 +46,11 @@ class ToRun:
         """Notes on trials that do not run and how to run them, one sentence each."""
         notes = []
         if self.failed:
-            notes.append(f"{counted(len(self.failed), 'failed trial')} would fail again; --retry-failed runs them.")
+            them = "it" if len(self.failed) == 1 else "them"
+            notes.append(f"{counted(len(self.failed), 'failed trial')} would fail again; --retry-failed runs {them}.")
         notes += [
             f"{arm}: {counted(held, 'trial is', 'trials are')} held back, as the arm keeps failing in the same way; "
-            "--retry-failed runs them."
+            f"--retry-failed runs {'it' if held == 1 else 'them'}."
             for arm, held in Counter(trial.arm for trial in self.held).items()
         ]
         return notes

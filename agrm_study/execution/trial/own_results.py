@@ -16,7 +16,7 @@ from agrm_study.training.failures import NanLossError
 
 TOLERANCE: Final = 1e-3
 """Maximum deviation of a sum of probabilities from 1."""
-NUMBERS: Final = "fiu"
+NUMBERS: Final = "fiub"
 """Kinds of NumPy data types that a probability may have."""
 WEIGHTS_RULE: Final = "`weights` must return a mapping from names to arrays of numbers"
 RESERVED: Final = "__metadata__"
@@ -71,6 +71,8 @@ def predicted_probabilities(returned: object, samples: int, classes: int, traine
         probs_NK: NDArray[Any] = np.asarray(returned)
     except (TypeError, ValueError, RuntimeError) as error:  # rows of different lengths; a tensor with gradients
         raise InputError("`predict` must return an array", where=where, given=type(returned).__name__) from error
+    if returned is None:
+        raise InputError("`predict` must return an array", where=where, given="nothing")
     if probs_NK.dtype.kind not in NUMBERS:
         raise InputError("`predict` must return numbers", where=where, given=f"an array of type {probs_NK.dtype}")
     if probs_NK.shape != shape:

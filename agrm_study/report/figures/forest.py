@@ -51,7 +51,7 @@ class Forest(FigureKind[ForestInfo]):
 
     name: ClassVar[str] = "forest"
     question: ClassVar[str] = "How far is each arm from the reference?"
-    needs: ClassVar[str] = "a reference and another arm, both with at least two finished seeds"
+    needs: ClassVar[str] = "a reference and another arm, both with two finished seeds and enough test subjects"
 
     def info(self, m: Measurements) -> ForestInfo | None:
         study = m.evidence.study

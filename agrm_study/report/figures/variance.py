@@ -50,7 +50,7 @@ class VarianceShares(FigureKind[VarianceInfo]):
 
     name: ClassVar[str] = "variance"
     question: ClassVar[str] = "What are the sources of uncertainty?"
-    needs: ClassVar[str] = "an arm with at least two finished seeds"
+    needs: ClassVar[str] = "an arm with two finished seeds and enough test subjects"
 
     def info(self, m: Measurements) -> VarianceInfo | None:
         study = m.evidence.study

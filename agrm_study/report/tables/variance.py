@@ -39,7 +39,7 @@ class Variance(TableKind):
         arms = [a.name for a in study.arms]
         if any(True for t in study.tasks for _ in outlooks(m, t, arms)):
             return None
-        return "no arm has two finished seeds"
+        return "no arm has two finished seeds and enough test subjects for an interval"
 
     def build(self, m: Measurements) -> Table:
         study = m.evidence.study
