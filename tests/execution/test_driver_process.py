@@ -35,6 +35,7 @@ from agrm_study.execution.driver.protocol import (
 )
 from agrm_study.execution.interrupt import Interrupt
 from agrm_study.execution.resources.capacity import Placement
+from agrm_study.execution.resources.ray_folder import PREFIX
 from agrm_study.execution.trial.events import TrialEvent
 from agrm_study.execution.trial.fence import current_fence
 from agrm_study.execution.trial.work import Work, WorkerSettings
@@ -74,6 +75,16 @@ def test_a_driver_works_in_a_folder_of_its_own_that_no_module_is_looked_for_in(
     assert [str(Path(found["argv"][0]).parent)] == [found["folder"]]
     assert found["stdin"] == ""
     assert found["sid"] != psutil.Process().pid
+
+
+def test_a_folder_of_ray_that_dying_processes_have_created_again_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
+    with DriverProcess(Job("facts", {})) as driver:
+        (tmp_path / f"{PREFIX}{driver.ray_suffix}" / "ray").mkdir(parents=True)
+        (tmp_path / f"{PREFIX}{driver.ray_suffix[::-1]}").mkdir()
+    assert [path.name for path in tmp_path.iterdir()] == [f"{PREFIX}{driver.ray_suffix[::-1]}"]
 
 
 def test_refusals_travel_with_all_their_fields() -> None:

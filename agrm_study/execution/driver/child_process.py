@@ -24,7 +24,7 @@ import psutil
 import agrm_study
 from agrm_study.execution.driver.executor import ExecutionLost
 from agrm_study.execution.driver.protocol import Job, Lost, Message, Refused, decode, encode
-from agrm_study.execution.resources.ray_folder import remove_abandoned_rays
+from agrm_study.execution.resources.ray_folder import SUFFIX_LENGTH, remove_abandoned_rays, remove_ray_folders
 from agrm_study.study.temporary import temporary_folder
 
 MODULE: Final = "agrm_study.execution.driver.child"
@@ -46,6 +46,7 @@ class DriverProcess:
 
     def __init__(self, job: Job) -> None:
         self._mark = uuid.uuid4().hex
+        self.ray_suffix = ray_suffix(self._mark)
         self._stack = contextlib.ExitStack()
         self.folder = self._stack.enter_context(temporary_folder("driver"))
         self._log = self.folder / "log"
@@ -146,7 +147,8 @@ class DriverProcess:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(GONE_S)
             self._stack.close()
-            remove_abandoned_rays()  # the folder of a killed Ray instance
+            remove_ray_folders(self.ray_suffix)  # Ray's processes may have created it again while they were killed
+            remove_abandoned_rays()
             self._ended = True
 
     def _drain(self, events: BinaryIO) -> None:
@@ -155,6 +157,11 @@ class DriverProcess:
                 if line.endswith(b"\n"):
                     self._messages.put(decode(line))
         self._messages.put(None)
+
+
+def ray_suffix(mark: str) -> str:
+    """Suffix of the folder of a Ray instance that the driver process with a mark starts; random without a mark."""
+    return mark[:SUFFIX_LENGTH]
 
 
 def end_family(session: int, mark: str) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from agrm_study.execution.driver.address import LOOPBACK, different_versions, reach
+from agrm_study.execution.driver.child_process import MARK, ray_suffix
 from agrm_study.execution.driver.executor import ExecutionLost
 from agrm_study.execution.driver.ray_watch import watched_ray
 from agrm_study.execution.fitness.machine import check_ray_start
@@ -68,7 +69,7 @@ def ray_session(placement: Placement) -> Iterator[Slots]:
             for finding in check_ray_start():
                 if finding.level == "problem":
                     raise InputError(f"Ray cannot start on this machine: {finding.text}", hint=finding.advice)
-            folder = stack.enter_context(ray_folder())
+            folder = stack.enter_context(ray_folder(ray_suffix(os.environ.get(MARK, ""))))
             os.environ.update(ENVIRONMENT | private_environment(folder))
             stack.enter_context(watched_ray())
             slots = placement.slots or local_slots(placement.resources)

@@ -14,7 +14,6 @@ import secrets
 import shutil
 import socket
 import stat
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,7 +28,8 @@ SOCKET_BYTES: Final = 107
 """Maximum length of a socket name on Linux (`sun_path` in unix(7))."""
 LONGEST_SOCKET: Final = "/ray/session_2026-01-31_23-59-59_999999_4194304/sockets/plasma_store"
 """Longest path of a socket inside Ray's folder."""
-LONGEST_PLACE: Final = SOCKET_BYTES - len(LONGEST_SOCKET) - len(f"/{PREFIX}12345678")
+SUFFIX_LENGTH: Final = 8
+LONGEST_PLACE: Final = SOCKET_BYTES - len(LONGEST_SOCKET) - len(f"/{PREFIX}") - SUFFIX_LENGTH
 """Maximum length of a location's path, in bytes."""
 LEAST_FREE_BYTES: Final = 100 * 2**20
 GONE_S: Final = 5.0
@@ -45,10 +45,16 @@ class NoRayFolder(OSError):
 
 
 @contextlib.contextmanager
-def ray_folder() -> Iterator[Path]:
-    """A new folder that only this user can access, short enough for Ray's sockets; removed after the block."""
+def ray_folder(suffix: str = "") -> Iterator[Path]:
+    """A new folder that only this user can access, short enough for Ray's sockets; removed after the block.
+
+    Ray's last processes can create it again while they are being killed: `remove_ray_folders` removes it then.
+
+    Args:
+        suffix: End of its name, `SUFFIX_LENGTH` characters; random if empty.
+    """
     remove_abandoned_rays()
-    folder = make_ray_folder()
+    folder = make_ray_folder(suffix)
     try:
         with owned(folder):
             yield folder
@@ -56,14 +62,16 @@ def ray_folder() -> Iterator[Path]:
         remove_ray_folder(folder)
 
 
-def make_ray_folder() -> Path:
+def make_ray_folder(suffix: str = "") -> Path:
     """A new folder in the first suitable location, which the caller removes; raises `NoRayFolder` if there is none."""
+    name = PREFIX + (suffix or secrets.token_hex(SUFFIX_LENGTH // 2))
     reasons = []
     for place in places():
         reason = unfit(place)
         if not reason:
+            folder = place / name
             try:
-                folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=place))
+                folder.mkdir(0o700)
             except OSError as error:
                 reason = f"cannot be written to ({error.strerror})"
             else:
@@ -130,6 +138,15 @@ def remove_abandoned_rays() -> None:
                     remove_ray_folder(folder)
 
 
+def remove_ray_folders(suffix: str) -> None:
+    """Removes the folders of this user with a suffix given to `ray_folder`, after all processes that use them."""
+    for place in places():
+        with contextlib.suppress(OSError):
+            folder = place / f"{PREFIX}{suffix}"
+            if _is_own_folder(folder):
+                remove_ray_folder(folder)
+
+
 def _end_processes(folder: Path) -> None:
     """Kills this user's processes of the Ray instance that used a folder."""
     ended = []
@@ -143,9 +160,13 @@ def _end_processes(folder: Path) -> None:
 
 def _is_abandoned(folder: Path) -> bool:
     with contextlib.suppress(OSError):
-        about = folder.lstat()
-        return stat.S_ISDIR(about.st_mode) and about.st_uid == os.getuid() and is_abandoned(folder)
+        return _is_own_folder(folder) and is_abandoned(folder)
     return False
+
+
+def _is_own_folder(path: Path) -> bool:
+    about = path.lstat()
+    return stat.S_ISDIR(about.st_mode) and about.st_uid == os.getuid()
 
 
 def _without_sockets(folder: Path) -> str:
