@@ -361,6 +361,20 @@ def test_a_trainer_is_checked_by_its_conformance_suite(tmp_path: Path, old: str,
     assert said in output if said else "10 of 10 checks pass" in output
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("def save(", "def sav(", "means.py: `NearestMean`: the trainer lacks save"),
+        ("@classmethod\n    def samples(cls)", "def samples(self)", "samples of the trainer must be a class method"),
+    ],
+)
+def test_a_trainer_that_is_incomplete_gets_one_message(tmp_path: Path, old: str, new: str, said: str) -> None:
+    assert old in TRAINER
+    write(tmp_path, TRAINER.replace(old, new))
+    with pytest.raises(InputError, match=said):
+        ags.load_study(tmp_path / "study.yaml")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["tabular", "digits"])
 def test_a_shipped_example_passes_the_checks_of_trainers(name: str) -> None:

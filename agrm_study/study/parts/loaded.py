@@ -146,7 +146,7 @@ def _execute(source: PartSource) -> Defined:
     _collecting.append(defined)
     try:
         with _importable(source) as entry:
-            importlib.import_module(entry)
+            module = importlib.import_module(entry)
     except InputError as problem:
         raise InputError(**problem.parts() | {"where": where, "line": None}) from None
     except Exception as error:
@@ -164,11 +164,31 @@ def _execute(source: PartSource) -> Defined:
                              hint=f"`class {part.__name__}(ags.{_PUBLIC.get(attribute, attribute)})`")  # fmt: skip
         if missing := sorted(getattr(part, "__abstractmethods__", ())):
             raise InputError(f"the {kind} lacks {', '.join(missing)}", where=where, field=name)
+        if plain := [method for method in _class_methods(contract) if not _is_bound_to_class(part, method)]:
+            raise InputError(
+                f"{', '.join(plain)} of the {kind} must be {'class methods' if len(plain) > 1 else 'a class method'}",
+                where=where,
+                field=name,
+                hint=f"Write `@classmethod` above `def {plain[0]}(cls, …)`.",
+            )
     if not defined:
+        for value in vars(module).values():  # a trainer needs no decorator, but is only registered if it is complete
+            if isinstance(value, type) and value.__module__ == entry and issubclass(value, _contract("trainer")):
+                missing = sorted(value.__abstractmethods__)  # type: ignore[attr-defined]
+                raise InputError(f"the trainer lacks {', '.join(missing)}", where=where, field=value.__name__)
         raise InputError(
             "does not define any part", where=where, hint="Decorate a class, for example with `@ags.backbone(name)`."
         )
     return defined
+
+
+def _class_methods(contract: type) -> list[str]:
+    names = dict.fromkeys(name for base in contract.__mro__ for name in vars(base))
+    return [name for name in names if isinstance(inspect.getattr_static(contract, name), classmethod)]
+
+
+def _is_bound_to_class(part: type, method: str) -> bool:
+    return isinstance(inspect.getattr_static(part, method), classmethod | staticmethod)
 
 
 _PUBLIC = {"SupervisedLoss": "Loss"}
