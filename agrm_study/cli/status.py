@@ -75,14 +75,15 @@ def _show(state: StudyStatus) -> None:
     console.print(f"[dim]{hours_words(state.used)} used, including failed attempts[/]\n")
 
     if state.search is not None:
-        for words in (_search_words(state.search), *map(_tuning_words, state.search.tuned)):
-            console.print(escape(words), soft_wrap=True)
+        console.print(escape(_search_words(state.search, active=bool(state.active))), soft_wrap=True)
+        for tuned in state.search.tuned:
+            console.print(escape(_tuning_words(tuned, active=bool(state.active))), soft_wrap=True)
         console.print()
     if state.race is not None:
         for stopped in state.race.stopped:
             console.print(escape(f"race: {why(stopped, task=len(state.race.looked) > 1)}"), soft_wrap=True)
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for title in ("arm", "task", "finished", "running", "failed", "waiting"):
+    for title in ("arm", "task", "finished", "running" if state.active else "started", "failed", "waiting"):
         table.add_column(title, justify="left" if title in ("arm", "task") else "right")
     for arm in state.arms:
         numbers = (str(n) for n in (arm.finished, arm.running, arm.failed, arm.waiting))
@@ -112,10 +113,10 @@ def _show(state: StudyStatus) -> None:
         console.print(f"\ncannot be read: {escape(problem)}")
 
 
-def _search_words(search: SearchStatus) -> str:
+def _search_words(search: SearchStatus, *, active: bool) -> str:
     """Counts of the searches and their best point so far."""
     kind = "tuning" if search.tuned else "search"
-    parts = [f"{kind}: {search.finished} of {search.total} trials finished", *_other_ends(search)]
+    parts = [f"{kind}: {search.finished} of {search.total} trials finished", *_other_ends(search, active=active)]
     if search.best is not None and not search.tuned:
         parts.append(f"best validation {search.metric} {search.best:.3f} ({search.best_arm})")
     if search.to_promote:
@@ -124,18 +125,18 @@ def _search_words(search: SearchStatus) -> str:
     return ", ".join(parts)
 
 
-def _other_ends(search: SearchStatus | TuningStatus) -> list[str]:
+def _other_ends(search: SearchStatus | TuningStatus, *, active: bool) -> list[str]:
     """Description of the trials of a search that did not finish."""
     parts = [f"{search.pruned} ended early"] * bool(search.pruned) + [f"{search.failed} failed"] * bool(search.failed)
-    parts += [f"{search.running} running"] * bool(search.running)
+    parts += [f"{search.running} {'running' if active else 'unfinished'}"] * bool(search.running)
     return parts + [f"{search.waiting} pending"] * bool(search.waiting)
 
 
-def _tuning_words(arm: TuningStatus) -> str:
+def _tuning_words(arm: TuningStatus, *, active: bool) -> str:
     """Counts of the tuning of an arm on a task, and its best point so far."""
     from agrm_study.study.tasks import task_words
 
-    parts = [f"{arm.finished} finished", *_other_ends(arm)]
+    parts = [f"{arm.finished} finished", *_other_ends(arm, active=active)]
     if arm.best is not None:
         parts.append(f"best {arm.best:.3f} ({arm.best_point})")
     return f"  {arm.arm} · {task_words(arm.task)}: {', '.join(parts)}"

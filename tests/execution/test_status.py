@@ -9,8 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from test_run_inline import Watcher
 
+from agrm_study.cli.app import app
 from agrm_study.execution.progress.status import StudyStatus, status
 from agrm_study.execution.summary import RunSummary
 from agrm_study.execution.trial.events import TrialEvent
@@ -57,6 +59,9 @@ def test_an_interrupted_study_shows_what_the_next_run_goes_on_with(make_study: M
     found = status(results)
     assert found.active is None
     assert (found.finished, found.waiting, len(found.running)) == (0, 3, 1)
+    shown = CliRunner().invoke(app, ["status", str(results)]).output
+    assert "started" in shown
+    assert "running" not in shown.split("trials finished")[1]
 
 
 def test_failures_stand_with_their_reasons(make_study: Make, run: Run, results: Path, script: Script) -> None:
