@@ -69,11 +69,12 @@ class NeverActed:
                 f"coverage was 0 in every epoch of {self._of(self.no_label)}: no pseudo-label was used, {left}"
             )
         arm = f"{self.arm} ({task_words(self.task)})" if several_tasks else self.arm
-        return f"Semi-supervision had no effect for {arm}: {'; '.join(found)}."
+        what = "Pseudo-labels" if self.consistency and not self.no_weight else "Semi-supervision"
+        return f"{what} had no effect for {arm}: {'; '.join(found)}."
 
     def _of(self, n: int) -> str:
         if n == self.trials:
-            return "its only trial" if n == 1 else f"all {n} trials"
+            return {1: "its only trial", 2: "both trials"}.get(n, f"all {n} trials")
         return f"{n} of {self.trials} trials"
 
 

@@ -116,6 +116,20 @@ def test_semi_supervision_that_never_acted_is_noted_in_tables_and_on_the_page(tm
     assert "Semi-supervision had no effect for B" in (root / "report.html").read_text()
 
 
+def test_pseudo_labels_that_were_never_accepted_are_noted_apart_from_the_consistency_loss(tmp_path):
+    def none(trial, blocks, rows):
+        for row in rows:
+            if row["split"] == "train":
+                row["pseudo_coverage"] = 0.0
+
+    text = ARMS.replace("set: {ssl.method: supervised}\n", "")
+    root = write_results(tmp_path / "idle", text, subjects=18, epochs=3, change=none)
+    table = make_report([root], tables=["arms"], figures=[], formats=["md"], page=False).tables[str(root)]["arms"]
+    [note] = [note for note in table.notes if note.startswith("Pseudo-labels had no effect for A: coverage was 0")]
+    assert "of all 3 trials: no pseudo-label was used, only the consistency loss had an effect" in note
+    assert not any(note.startswith("Semi-supervision") for note in table.notes)
+
+
 def test_semi_supervision_that_acted_is_not_noted(tmp_path):
     text = ARMS.replace("set: {ssl.method: supervised}\n", "")
     root = write_results(tmp_path / "acted", text, subjects=18, epochs=3)
