@@ -69,6 +69,8 @@ def load_study(
     loading = _open_values(path, names) if isinstance(path, Mapping) else _open(find_study(path), names)
     loading.parts, loading.layers = own.parts, layer_names
     trainer = own_trainer(loading)
+    if trainer is None and isinstance(loading.value.get("trainer"), str):
+        loading.problems.raise_any()  # without it, all its settings would be reported as unknown
     if trainer is not None:
         name_settings(loading, trainer)
         overrides = [named_option(text, trainer) for text in overrides]

@@ -43,9 +43,8 @@ def own_trainer(loading: Loading) -> OwnPart | None:
     if found is None:
         known = [part.name for part in loading.parts if part.kind == "trainer" and part.written == form["source"]]
         rule, allowed = f"{form['source']} does not define a trainer with that name", ", ".join(known) or "none"
-        loading.note(
-            ("trainer",), rule, given=form["cls"], allowed=allowed, hint="Derive the class from `ags.Trainer`."
-        )
+        hint = did_you_mean(name_of_class(form["cls"]), known) or "Derive the class from `ags.Trainer`."
+        loading.note(("trainer",), rule, given=form["cls"], allowed=allowed, hint=hint)
     return found
 
 
