@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from agrm_study.cli.completion import complete_results
+from agrm_study.study.counted import counted
 from agrm_study.study.errors import InputError
 from agrm_study.study.terminal import printable
 
@@ -79,7 +80,9 @@ def verify(results: tuple[str, ...], as_json: bool) -> int:
         _show("remark", out.remarks)
         counts = ", ".join(f"{number:,} {kind}" for kind, number in out.checked.items())
         verdict = (
-            "verified: everything agrees with the records" if out.passed else f"{len(out.differences)} differences"
+            "verified: everything agrees with the records"
+            if out.passed
+            else counted(len(out.differences), "difference")
         )
         click.echo(f"{verdict} ({counts})")
     return 0 if out.passed else 1

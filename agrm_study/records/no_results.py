@@ -21,7 +21,7 @@ def no_results(where: str | Path, missing: str) -> InputError:
     if "://" not in str(where):
         why = why if path.is_dir() else " (this is a file)" if path.exists() else " (there is no such folder)"
     try:
-        known = sorted(str(file.parent) for file in Path("results").glob("*/study.yaml"))
+        known = sorted(str(file.parent) for file in Path("results").glob(f"*/{missing}"))
     except OSError:
         known = []
     more = ", …" if len(known) > _SHOWN else ""

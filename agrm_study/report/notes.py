@@ -57,7 +57,7 @@ def replicates_note(m: Measurements, arms: Iterable[str], tasks: Collection[str]
     finished = "have finished"
     own = any(a.recipe.own_trainer for a in m.evidence.study.arms)  # has no teacher, and no windows per video
     networks_text = "" if own else f"; network: {network}; window probabilities are averaged per subject"
-    over, splits = f"n = {n} training seeds", m.evidence.study.splits
+    over, splits = f"n = {counted(n, 'training seed')}", m.evidence.study.splits
     if splits is not None:
         each = "seed" if splits.repeats == 1 else "seed and repeat"
         over += "" if splits.repeats == 1 else f" × {splits.repeats} repeats in total"

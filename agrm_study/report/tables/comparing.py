@@ -13,6 +13,7 @@ from agrm_study.report.measure import TABLE_METRICS, Compared, Measured, Measure
 from agrm_study.report.table import EMPTY, Column, Entry, Row, Style, whole, words
 from agrm_study.report.wording import METRIC_TITLES, MISSING, bracket, mean_std, p_text, percent, points
 from agrm_study.statistics.comparison import Difference
+from agrm_study.study.counted import counted
 from agrm_study.study.tasks import task_title, task_words
 
 MAX_ARMS = 40
@@ -226,8 +227,10 @@ def difference_gaps(m: Measurements, arms: Sequence[str], tasks: Collection[str]
             )
         cell = m.cell(arm, task)
         if c.difference is not None and cell is not None and c.difference.n < cell.planned:
-            kind = "common seeds" if c.difference.paired else "seeds in the arm with fewer seeds"
-            out.append(f"Δ of {arm} ({task_words(task)}) is based on {c.difference.n} {kind}.")
+            seeds = counted(c.difference.n, "common seed")
+            if not c.difference.paired:
+                seeds = f"{counted(c.difference.n, 'seed')} in the arm with fewer seeds"
+            out.append(f"Δ of {arm} ({task_words(task)}) is based on {seeds}.")
     return tuple(out)
 
 

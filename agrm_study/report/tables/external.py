@@ -22,6 +22,7 @@ from agrm_study.report.tables.comparing import (
 )
 from agrm_study.report.wording import METRIC_NAMES, METRIC_TITLES, MISSING, mean_std, span
 from agrm_study.statistics.comparison import Difference
+from agrm_study.study.counted import counted
 from agrm_study.study.tasks import task_title
 
 IN_CSV = ("sensitivity", "specificity", "balanced_accuracy")
@@ -121,9 +122,9 @@ def _notes(m: Measurements) -> list[str]:
     runs = "training runs" if folds > 1 else "seeds"
     short = f" Superscript k/n: only k of n planned {runs} have finished." if missing else ""
     out = [
-        f"Percent; mean ± sample standard deviation (ddof 1) over n = {n} training seeds; N: subjects in the set; "
-        "neither these subjects nor their videos occur in the study's data. Networks, windows and decision rule are "
-        f"the same as for the study's own test part; nothing is fitted on the set.{of_folds}{short}",
+        f"Percent; mean ± sample standard deviation (ddof 1) over n = {counted(n, 'training seed')}; N: subjects in "
+        "the set; neither these subjects nor their videos occur in the study's data. Networks, windows and decision rule "
+        f"are the same as for the study's own test part; nothing is fitted on the set.{of_folds}{short}",
         notes.interval_note(m, study.tasks),
         "Change: external minus internal, in percentage points, with a 95% interval for the same seeds on two "
         "independent sets of subjects (two-way variance, Welch–Satterthwaite degrees of freedom). Estimates, not "

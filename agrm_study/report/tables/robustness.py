@@ -13,6 +13,7 @@ from agrm_study.report.tables.base import TableKind
 from agrm_study.report.tables.comparing import arm_entry, estimate_parts, headed
 from agrm_study.report.tables.external import change_entry
 from agrm_study.report.wording import METRIC_NAMES, MISSING, percent, sentence_case, span
+from agrm_study.study.counted import counted
 from agrm_study.study.tasks import task_title
 
 
@@ -79,9 +80,9 @@ def _notes(m: Measurements, results: list[RobustnessResult]) -> list[str]:
     reference = m.evidence.study.reference
     n = span(result.cell.planned for result in results)
     said = [
-        f"Whole percent, means over {n} training seeds; decimals and intervals are in the CSV file. Networks, subjects "
-        "and windows are the same as for the test part; corruptions are applied to the decoded clips before cropping, "
-        f"and are the same for all networks (seed {found.about.seed}).",
+        f"Whole percent, means over {counted(n, 'training seed')}; decimals and intervals are in the CSV file. "
+        "Networks, subjects and windows are the same as for the test part; corruptions are applied to the decoded clips "
+        f"before cropping, and are the same for all networks (seed {found.about.seed}).",
         f"Severities 1 to 5: {meanings}." if meanings else "No corruption has been evaluated.",
         "Change: mean over the severities shown minus clean, in percentage points, with a 95% interval over seeds and "
         "subjects, paired by seed and subject."
