@@ -123,8 +123,8 @@ def _notes(m: Measurements) -> list[str]:
     short = f" Superscript k/n: only k of n planned {runs} have finished." if missing else ""
     out = [
         f"Percent; mean ± sample standard deviation (ddof 1) over n = {counted(n, 'training seed')}; N: subjects in "
-        "the set; neither these subjects nor their videos occur in the study's data. Networks, windows and decision rule "
-        f"are the same as for the study's own test part; nothing is fitted on the set.{of_folds}{short}",
+        "the set; neither these subjects nor their videos occur in the study's data. Networks, windows and decision "
+        f"rule are the same as for the study's own test part; nothing is fitted on the set.{of_folds}{short}",
         notes.interval_note(m, study.tasks),
         "Change: external minus internal, in percentage points, with a 95% interval for the same seeds on two "
         "independent sets of subjects (two-way variance, Welch–Satterthwaite degrees of freedom). Estimates, not "

@@ -81,8 +81,8 @@ def _notes(m: Measurements, results: list[RobustnessResult]) -> list[str]:
     n = span(result.cell.planned for result in results)
     said = [
         f"Whole percent, means over {counted(n, 'training seed')}; decimals and intervals are in the CSV file. "
-        "Networks, subjects and windows are the same as for the test part; corruptions are applied to the decoded clips "
-        f"before cropping, and are the same for all networks (seed {found.about.seed}).",
+        "Networks, subjects and windows are the same as for the test part; corruptions are applied to the decoded "
+        f"clips before cropping, and are the same for all networks (seed {found.about.seed}).",
         f"Severities 1 to 5: {meanings}." if meanings else "No corruption has been evaluated.",
         "Change: mean over the severities shown minus clean, in percentage points, with a 95% interval over seeds and "
         "subjects, paired by seed and subject."
