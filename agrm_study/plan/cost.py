@@ -57,7 +57,7 @@ def estimate_cost(
         None if no trial of the same kind was measured for any of them.
     """
     rows, pace = by_kind(measured), Pace(measured)
-    seconds = [its for its in trial_seconds(missing, measured, inherited=inherited) if its is not None]
+    seconds = [its for its in _trial_seconds(missing, pace, inherited) if its is not None]
     spread, epochs = 0.0, dict[Kind, list[float]]()
     for trial in missing:
         if (kind := kind_of(trial)) in rows:
@@ -95,7 +95,10 @@ def trial_seconds(
         measured: See `estimate_cost`.
         inherited: See `estimate_cost`.
     """
-    pace = Pace(measured)
+    return _trial_seconds(missing, Pace(measured), inherited)
+
+
+def _trial_seconds(missing: Iterable[TrialSpec], pace: Pace, inherited: Mapping[str, int]) -> list[float | None]:
     found: list[float | None] = []
     for trial in missing:
         alone = pace.seconds(trial)

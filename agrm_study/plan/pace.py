@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from statistics import fmean
 from typing import Any, Final
 
 from agrm_study.plan.order import rough_cost
@@ -21,15 +21,33 @@ AT_LIMIT: Final = "epochs"
 
 @dataclass(slots=True)
 class _Finished:
-    """Finished trials of one kind.
+    """Totals of the finished trials of one kind.
 
     Attributes:
-        stopped_after: Number of epochs after which each trial was stopped early; infinite if it reached its maximum.
-        epoch_s: Mean duration of an epoch of each trial, in seconds.
+        trials: Number of trials.
+        epoch_s: Sum over the trials of the mean duration of an epoch, in seconds.
+        stopped_after: Number of trials that were stopped early, by their number of epochs.
     """
 
-    stopped_after: list[float] = field(default_factory=list)
-    epoch_s: list[float] = field(default_factory=list)
+    trials: int = 0
+    epoch_s: float = 0.0
+    stopped_after: Counter[float] = field(default_factory=Counter)
+    _expected: dict[float, float] = field(default_factory=dict)
+
+    def add(self, epochs: float, wall_s: float, *, stopped: bool) -> None:
+        """Add a trial."""
+        self.trials += 1
+        self.epoch_s += wall_s / epochs
+        self.stopped_after[epochs] += stopped
+        self._expected.clear()
+
+    def epochs(self, limit: float) -> float:
+        """Expected number of epochs of a trial with a maximum (see `Pace.epochs`), computed once per maximum."""
+        if limit not in self._expected:
+            at_limit = self.trials - self.stopped_after.total()
+            stopped = sum(trials * min(epochs, limit) for epochs, trials in self.stopped_after.items())
+            self._expected[limit] = (at_limit * limit + stopped) / self.trials
+        return self._expected[limit]
 
 
 class Pace:
@@ -41,16 +59,16 @@ class Pace:
     """
 
     def __init__(self, measured: Iterable[Mapping[str, Any]] = ()) -> None:
-        self._finished: dict[Kind, _Finished] = {}
+        self._finished = defaultdict[Kind, _Finished](_Finished)
         self._guesses: dict[Kind, float] = {}
         for kind, rows in by_kind(measured).items():
             for row in rows:
-                self._add(kind, row["epochs"], row["wall_s"], stopped=row.get("stop_reason") != AT_LIMIT)
+                self._finished[kind].add(row["epochs"], row["wall_s"], stopped=row.get("stop_reason") != AT_LIMIT)
 
     def finished(self, trial: TrialSpec, epochs: int, wall_s: float) -> None:
         """Add a trial that has finished."""
         if epochs > 0:
-            self._add(kind_of(trial), epochs, wall_s, stopped=epochs < trial.recipe.epochs)
+            self._finished[kind_of(trial)].add(epochs, wall_s, stopped=epochs < trial.recipe.epochs)
 
     def under_way(self, trial: TrialSpec, epoch: int, epoch_s: float) -> None:
         """Add the last epoch of a running trial, which is used until a trial of its kind has finished."""
@@ -62,7 +80,8 @@ class Pace:
         measured."""
         kind = kind_of(trial)
         if kind in self._finished:
-            return fmean(self._finished[kind].epoch_s) * self.epochs(trial)
+            known = self._finished[kind]
+            return known.epoch_s / known.trials * known.epochs(trial.recipe.epochs)
         if kind in self._guesses:
             return self._guesses[kind] * rough_cost(trial.recipe)
         return None
@@ -74,14 +93,8 @@ class Pace:
         its own maximum, which may be smaller, does not show when this trial would stop, and counts with the maximum
         of this trial.
         """
-        limit = float(trial.recipe.epochs)
         known = self._finished.get(kind_of(trial))
-        return limit if known is None else fmean(min(epochs, limit) for epochs in known.stopped_after)
-
-    def _add(self, kind: Kind, epochs: float, wall_s: float, *, stopped: bool) -> None:
-        known = self._finished.setdefault(kind, _Finished())
-        known.stopped_after.append(epochs if stopped else math.inf)
-        known.epoch_s.append(wall_s / epochs)
+        return trial.recipe.epochs if known is None else known.epochs(trial.recipe.epochs)
 
 
 def kind_of(trial: TrialSpec) -> Kind:
