@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import Final
 
 from agrm_study.study.errors import InputError
+from agrm_study.training.failures import TrainingFailure
 
 SUITES: Final = {
     "backbone": "agrm_study.conformance.backbones",
@@ -71,7 +72,7 @@ def check_part(kind: str, name: str) -> Iterator[Checked]:
             check(name)
         except Broken as broken:
             yield Checked(promise_of(check), str(broken))
-        except InputError as error:
+        except (InputError, TrainingFailure) as error:
             yield Checked(promise_of(check), str(error).rstrip("."))
         except Exception as error:
             yield Checked(promise_of(check), f"raises {type(error).__name__}: {error}".splitlines()[0])
