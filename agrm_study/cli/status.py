@@ -67,7 +67,8 @@ def _show(state: StudyStatus) -> None:
     console = Console(highlight=False)
     console.print(f"[bold]{escape(state.results)}[/]  {escape(owner_words(state.active))}")
     counts = [f"{state.finished} of {state.total} trials finished"]
-    counts += [f"{len(state.running)} {'running' if state.active else 'unfinished'}"] * bool(state.running)
+    running = "running" if state.active else "unfinished"
+    counts += [f"{len(state.running)} {running}"] * bool(state.running)
     counts += [f"{state.failed} failed"] * bool(state.failed) + [f"{state.held} held back"] * bool(state.held)
     counts += [f"{state.waiting} waiting"] * bool(state.waiting)
     left = "" if state.time_left_s is None else f" · {rough(state.time_left_s)} left"
@@ -75,9 +76,9 @@ def _show(state: StudyStatus) -> None:
     console.print(f"[dim]{hours_words(state.used)} used, including failed attempts[/]\n")
 
     if state.search is not None:
-        console.print(escape(_search_words(state.search, active=bool(state.active))), soft_wrap=True)
+        console.print(escape(_search_words(state.search, running)), soft_wrap=True)
         for tuned in state.search.tuned:
-            console.print(escape(_tuning_words(tuned, active=bool(state.active))), soft_wrap=True)
+            console.print(escape(_tuning_words(tuned, running)), soft_wrap=True)
         console.print()
     if state.race is not None:
         for stopped in state.race.stopped:
@@ -113,10 +114,10 @@ def _show(state: StudyStatus) -> None:
         console.print(f"\ncannot be read: {escape(problem)}")
 
 
-def _search_words(search: SearchStatus, *, active: bool) -> str:
+def _search_words(search: SearchStatus, running: str) -> str:
     """Counts of the searches and their best point so far."""
     kind = "tuning" if search.tuned else "search"
-    parts = [f"{kind}: {search.finished} of {search.total} trials finished", *_other_ends(search, active=active)]
+    parts = [f"{kind}: {search.finished} of {search.total} trials finished", *_other_ends(search, running)]
     if search.best is not None and not search.tuned:
         parts.append(f"best validation {search.metric} {search.best:.3f} ({search.best_arm})")
     if search.to_promote:
@@ -125,18 +126,18 @@ def _search_words(search: SearchStatus, *, active: bool) -> str:
     return ", ".join(parts)
 
 
-def _other_ends(search: SearchStatus | TuningStatus, *, active: bool) -> list[str]:
+def _other_ends(search: SearchStatus | TuningStatus, running: str) -> list[str]:
     """Description of the trials of a search that did not finish."""
     parts = [f"{search.pruned} ended early"] * bool(search.pruned) + [f"{search.failed} failed"] * bool(search.failed)
-    parts += [f"{search.running} {'running' if active else 'unfinished'}"] * bool(search.running)
+    parts += [f"{search.running} {running}"] * bool(search.running)
     return parts + [f"{search.waiting} pending"] * bool(search.waiting)
 
 
-def _tuning_words(arm: TuningStatus, *, active: bool) -> str:
+def _tuning_words(arm: TuningStatus, running: str) -> str:
     """Counts of the tuning of an arm on a task, and its best point so far."""
     from agrm_study.study.tasks import task_words
 
-    parts = [f"{arm.finished} finished", *_other_ends(arm, active=active)]
+    parts = [f"{arm.finished} finished", *_other_ends(arm, running)]
     if arm.best is not None:
         parts.append(f"best {arm.best:.3f} ({arm.best_point})")
     return f"  {arm.arm} · {task_words(arm.task)}: {', '.join(parts)}"
