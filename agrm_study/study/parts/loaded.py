@@ -172,10 +172,11 @@ def _execute(source: PartSource) -> Defined:
                 hint=f"Write `@classmethod` above `def {plain[0]}(cls, …)`.",
             )
     if not defined:
-        for value in vars(module).values():  # a trainer needs no decorator, but is only registered if it is complete
-            if isinstance(value, type) and value.__module__ == entry and issubclass(value, _contract("trainer")):
-                missing = sorted(value.__abstractmethods__)  # type: ignore[attr-defined]
-                raise InputError(f"the trainer lacks {', '.join(missing)}", where=where, field=value.__name__)
+        classes = (value for value in vars(module).values() if isinstance(value, type) and value.__module__ == entry)
+        trainer = next((each for each in classes if issubclass(each, _contract("trainer"))), None)
+        if trainer is not None:  # needs no decorator, but is only registered if it is complete
+            missing = sorted(trainer.__abstractmethods__)  # type: ignore[attr-defined]
+            raise InputError(f"the trainer lacks {', '.join(missing)}", where=where, field=trainer.__name__)
         raise InputError(
             "does not define any part", where=where, hint="Decorate a class, for example with `@ags.backbone(name)`."
         )
