@@ -17,7 +17,7 @@ FILE: Final = ".run/fence"
 
 
 class FencedError(Exception):
-    """A later driver, or another joined run, has taken over: this worker must no longer write."""
+    """A later driver or another joined run has replaced this one: its workers must no longer write."""
 
 
 def raise_fence(results: Location, run: str = "") -> int:
@@ -33,7 +33,7 @@ def current_fence(results: Location, run: str = "") -> int:
 
 
 def check_fence(results: Location, number: int, run: str) -> None:
-    """Raises `FencedError` if a driver with a higher number (0: no driver) or another joined run has taken over."""
+    """Raises `FencedError` if a driver with a higher number (0: no driver) or another joined run has replaced it."""
     if number and current_fence(results, run) > number:
         raise FencedError(f"driver {number} was replaced")
     if run and retry_storage(lambda: has_ended(results, run)):
